@@ -1,0 +1,318 @@
+"""Every error of the engine, and the sentence each one says.
+
+::
+
+    EngineError
+      ConfigError         before RUNNING: something asked for cannot be
+        DescriptorError   a stream descriptor
+        AnnotationError   a comment of the script that the engine reads
+        SchemaInvalid     not an Avro schema
+        PolicyViolation   forbidden by how the engine was started
+        NotBuilt          a feature that is named but does not exist yet
+      AssetError          the library
+        AssetNotFound
+        AssetInvalid      a name or a content that cannot be stored
+        AttachmentUnsafe
+      DataError           one record; policy decides what becomes of it
+        DecodeError
+        EncodeError
+        SchemaMismatch    also: two schemas that do not fit, when a stream is attached
+      ModelError          the script or its process
+        ScriptInvalid
+        HookMissing
+        ActionFailed
+        ModelCrashed
+        ModelStalled
+        EnvironmentFailed
+      StreamError         the world outside
+        StreamTimeout
+        DeliveryFailed
+      StateError
+      InvalidTransition
+    Signal                not a fault
+      EndOfStream
+      RetryAfter
+
+An error takes fields and writes its own sentence; where someone must act, its last sentence says what to do. Raise it
+``from`` what caused it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` was probably meant to be, ignoring case, or None.
+
+    >>> nearest("shcema", ["schema", "slot"])
+    'schema'
+    """
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None
+
+
+def _hint(near: str | None) -> str:
+    return f" Did you mean {near!r}?" if near else ""
+
+
+class EngineError(Exception):
+    """Whatever goes wrong in the engine; ``str()`` of it is a sentence for a person."""
+
+
+class ConfigError(EngineError):
+    """Something was asked for that cannot be done; nothing has started."""
+
+
+class DescriptorError(ConfigError):
+    """A stream descriptor is wrong.
+
+    Parameters
+    ----------
+    field : str
+        The field's path in the descriptor, such as ``Transport.Path``; empty for the descriptor as a whole.
+    reason : str
+        What is wrong with it, as a sentence without the final stop.
+    near : str, optional
+        What was probably meant.
+    """
+
+    def __init__(self, field: str, reason: str, near: str | None = None) -> None:
+        self.field, self.reason, self.near = field, reason, near
+        super().__init__(f"Stream descriptor{f', {field}' if field else ''}: {reason}.{_hint(near)}")
+
+
+class AnnotationError(ConfigError):
+    """A line of the script that the engine reads as an annotation is wrong."""
+
+    def __init__(self, line: int, reason: str, near: str | None = None) -> None:
+        self.line, self.reason, self.near = line, reason, near
+        super().__init__(f"Line {line}: {reason}.{_hint(near)}")
+
+
+class SchemaInvalid(ConfigError):
+    """A text or a JSON value is not an Avro schema."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"Schema {name!r} is not a valid Avro schema: {reason}.")
+
+
+class PolicyViolation(ConfigError):
+    """What was asked for is forbidden by how the engine was started."""
+
+
+class NotBuilt(ConfigError):
+    """A feature is known by name and does not exist yet: refused, never ignored."""
+
+    def __init__(self, feature: str, where: str = "") -> None:
+        self.feature, self.where = feature, where
+        super().__init__(f"{where + ': ' if where else ''}{feature} is not supported by this version of the engine.")
+
+
+class AssetError(EngineError):
+    """Something about the library's models, schemas, streams or attachments."""
+
+
+class AssetNotFound(AssetError):
+    """The library has nothing of that kind and name."""
+
+    def __init__(self, kind: str, name: str, near: str | None = None) -> None:
+        self.kind, self.name, self.near = kind, name, near
+        super().__init__(f"{kind.capitalize()} {name!r} not found.{_hint(near)}")
+
+
+class AssetInvalid(AssetError):
+    """A name or a content that the library does not store."""
+
+    def __init__(self, kind: str, name: str, reason: str) -> None:
+        self.kind, self.name, self.reason = kind, name, reason
+        super().__init__(f"{kind.capitalize()} {name!r} {reason}.")
+
+
+class AttachmentUnsafe(AssetError):
+    """An archive holds a member that would leave its folder, or is not a plain file or folder, or is a bomb."""
+
+    def __init__(self, archive: str, member: str, reason: str) -> None:
+        self.archive, self.member, self.reason = archive, member, reason
+        super().__init__(f"Attachment {archive!r} was not unpacked: {member!r} {reason}.")
+
+
+class DataError(EngineError):
+    """One record is bad. The engine goes on; the slot's policy decides what becomes of the record."""
+
+
+class DecodeError(DataError):
+    """The bytes of a record are not what the slot's encoding says."""
+
+    def __init__(self, encoding: str, reason: str) -> None:
+        self.encoding, self.reason = encoding, reason
+        super().__init__(f"Not a valid {encoding} record: {reason}.")
+
+
+class EncodeError(DataError):
+    """An output cannot be written in the slot's encoding."""
+
+    def __init__(self, encoding: str, reason: str) -> None:
+        self.encoding, self.reason = encoding, reason
+        super().__init__(f"The output cannot be written as {encoding}: {reason}.")
+
+
+class SchemaMismatch(DataError):
+    """A value does not fit its schema, or a writer's schema its reader's.
+
+    Parameters
+    ----------
+    path : str
+        Where, as in ``price`` or ``legs[2].symbol``; empty for the value itself.
+    expected, got : str
+        What the schema asks for and what was there.
+    """
+
+    def __init__(self, path: str, expected: str, got: str) -> None:
+        self.path, self.expected, self.got = path, expected, got
+        super().__init__(f"{f'Field {path!r}: ' if path else ''}{expected} expected, got {got}.")
+
+
+class ModelError(EngineError):
+    """The script, or the process that runs it."""
+
+
+class ScriptInvalid(ModelError):
+    """The script cannot be loaded: it does not parse, or raised while it was imported."""
+
+    def __init__(self, name: str, reason: str, line: int | None = None, traceback: str = "") -> None:
+        self.name, self.reason, self.line, self.traceback = name, reason, line, traceback
+        where = f"{name}, line {line}" if line else name
+        super().__init__(f"{where}: {reason}.{f'{chr(10)}{traceback}' if traceback else ''}")
+
+
+class HookMissing(ModelError):
+    """The script has no function of the name that a slot calls."""
+
+    def __init__(self, name: str, hook: str, near: str | None = None) -> None:
+        self.name, self.hook, self.near = name, hook, near
+        super().__init__(f"{name} has no function {hook!r}.{_hint(near)}")
+
+
+class ActionFailed(ModelError):
+    """A hook of the script raised.
+
+    Parameters
+    ----------
+    hook : str
+        The function: ``begin``, ``action`` or ``end``, or the name that an annotation gave.
+    reason : str
+        The exception's own line, such as ``ZeroDivisionError: division by zero``.
+    slot, seq_no : int, optional
+        The record in work; None outside of one.
+    traceback : str
+        The script's part of the traceback.
+    """
+
+    def __init__(
+        self, hook: str, reason: str, slot: int | None = None, seq_no: int | None = None, traceback: str = ""
+    ) -> None:
+        self.hook, self.reason, self.slot, self.seq_no, self.traceback = hook, reason, slot, seq_no, traceback
+        where = f" on record {seq_no} of slot {slot}" if seq_no is not None else ""
+        super().__init__(f"{hook}() failed{where}: {reason}.{f'{chr(10)}{traceback}' if traceback else ''}")
+
+
+class ModelCrashed(ModelError):
+    """The process that ran the script ended by itself.
+
+    Parameters
+    ----------
+    exit_code : int
+        As `subprocess` gives it: negative for a signal.
+    doing : str
+        What was in work, such as ``record 7 of slot 0`` or ``begin()``.
+    """
+
+    def __init__(self, exit_code: int, doing: str) -> None:
+        self.exit_code, self.doing = exit_code, doing
+        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+        super().__init__(f"The model's process {how} while it worked on {doing}.")
+
+
+class ModelStalled(ModelError):
+    """The script took longer than its `engine.timeout` for one record, and its process was ended."""
+
+    def __init__(self, seconds: float, doing: str) -> None:
+        self.seconds, self.doing = seconds, doing
+        super().__init__(f"The model took longer than {seconds:g} s for {doing}; its process was ended.")
+
+
+class EnvironmentFailed(ModelError):
+    """The environment that a model's requirements.txt asks for could not be built."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        self.model, self.reason = model, reason
+        super().__init__(f"The environment of {model!r} could not be built:\n{reason}")
+
+
+class StreamError(EngineError):
+    """A file, a socket or a peer."""
+
+
+class StreamTimeout(StreamError):
+    """Nothing came, or nothing was taken, within the time."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what, self.seconds = what, seconds
+        super().__init__(f"{what} within {seconds:g} s.")
+
+
+class DeliveryFailed(StreamError):
+    """Outputs could not be written; nothing of them is taken as delivered."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(f"Output to {where} failed: {reason}.")
+
+
+class StateError(EngineError):
+    """State that cannot be kept or put back."""
+
+
+class InvalidTransition(EngineError):
+    """A verb that the engine's present state does not allow.
+
+    Parameters
+    ----------
+    current : str
+        The state, such as ``RUNNING``.
+    requested : str
+        The verb, such as ``detach``.
+    allowed : sequence of str
+        The states in which it is allowed.
+    """
+
+    def __init__(self, current: str, requested: str, allowed: Sequence[str], fix: str = "") -> None:
+        self.current, self.requested, self.allowed = current, requested, tuple(allowed)
+        where = f"only in {' or '.join(allowed)}" if allowed else "in no state"
+        super().__init__(f"Cannot {requested} while {current}: allowed {where}.{' ' + fix if fix else ''}")
+
+
+class Signal(Exception):
+    """Not a fault: how a stream tells its caller what to do next."""
+
+
+class EndOfStream(Signal):
+    """There is no more, and there never will be."""
+
+
+class RetryAfter(Signal):
+    """There is no room now; come back.
+
+    Parameters
+    ----------
+    seconds : float
+        When to try again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"Try again in {seconds:g} s.")

@@ -1,0 +1,120 @@
+"""The contracts between the runtime and the world: sources, sinks, envelopes and codecs.
+
+Sources and sinks are blocking and belong to one thread each: the runtime gives every source a thread that reads and every
+sink a thread that writes. ``close`` alone may come from another thread, and must wake a blocked ``read``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from engine.record import Batch, Position
+
+
+class Source(Protocol):
+    """Raw records, in order.
+
+    Promises nothing about time: a read may return fewer records than asked for.
+    """
+
+    def read(self, max_records: int, timeout_s: float) -> Batch:
+        """Return what is there, at most `max_records`; wait up to `timeout_s` for a first record.
+
+        An empty batch means that nothing came in time.
+
+        Raises
+        ------
+        EndOfStream
+            There is no more. Every later call raises it again.
+        StreamError
+            The source is broken; the engine goes to ERROR.
+        """
+
+    def close(self) -> None:
+        """Let go of the file, socket or queue. May be called twice, and from any thread."""
+
+
+class ByteSource(Protocol):
+    """A stream of bytes that keeps no record boundaries: an envelope finds the records in it."""
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """Return the next bytes; ``b""`` when nothing came in time. Raises as `Source.read` does."""
+
+    def close(self) -> None:
+        """As `Source.close`."""
+
+
+class Sink(Protocol):
+    """Where output records go, in order."""
+
+    def write(self, values: Sequence[bytes]) -> None:
+        """Take the records; blocks while there is no room.
+
+        Not promised: that they are safe. Only `flush` says so.
+
+        Raises
+        ------
+        DeliveryFailed
+            None of what was written since the last `flush` may be taken as delivered.
+        """
+
+    def flush(self) -> Position:
+        """Make everything written so far safe, and return the position behind it (bytes or records, the sink's own)."""
+
+    def close(self) -> None:
+        """Flush and let go. May be called twice."""
+
+
+class ByteSink(Protocol):
+    """As `Sink`, for bytes that already hold their record boundaries."""
+
+    def write(self, data: bytes) -> None:
+        """As `Sink.write`."""
+
+    def flush(self) -> Position:
+        """As `Sink.flush`; the position is a count of bytes."""
+
+    def close(self) -> None:
+        """As `Sink.close`."""
+
+
+class Envelope(Protocol):
+    """Finds records in a stream of bytes. One object reads one stream."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes, however they were cut, and return the records that they complete."""
+
+    def finish(self) -> list[bytes]:
+        """Return what is left at the end of the stream."""
+
+    def wrap(self, values: Sequence[bytes]) -> bytes:
+        """Return the records as bytes to write."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes fed that are not yet part of a returned record."""
+
+
+class Codec(Protocol):
+    """Turns the bytes of one record into a Python value and back. Pure: no state between records."""
+
+    name: str
+
+    def decode(self, raw: bytes) -> Any:
+        """Return the value.
+
+        Raises
+        ------
+        DataError
+            `DecodeError` or `SchemaMismatch`; whatever the library beneath raises is mapped to one of them.
+        """
+
+    def encode(self, value: Any) -> bytes:
+        """Return the bytes.
+
+        Raises
+        ------
+        DataError
+            `EncodeError` or `SchemaMismatch`.
+        """
