@@ -1,7 +1,7 @@
 """A streaming scoring engine: Python model scripts, typed slots, real streams.
 
-What model scripts import from here (``from engine import inference``) is loaded only when it is asked for, so that a jet
-starts fast and ``engine --help`` stays light.
+What model scripts import from here (``from engine import inference``) is loaded only when it is asked for, so that a
+jet starts fast and ``engine --help`` stays light.
 """
 
 from __future__ import annotations

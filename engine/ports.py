@@ -1,7 +1,8 @@
 """The contracts between the runtime and the world: sources, sinks, envelopes and codecs.
 
-Sources and sinks are blocking and belong to one thread each: the runtime gives every source a thread that reads and every
-sink a thread that writes. ``close`` alone may come from another thread, and must wake a blocked ``read``.
+Sources and sinks are blocking and belong to one thread each: the runtime gives every source a thread that reads and
+every sink a thread that writes. ``close`` alone may come from another thread, and must wake a blocked
+``read`` or ``write``.
 """
 
 from __future__ import annotations
