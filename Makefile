@@ -1,0 +1,83 @@
+# Everything a newcomer runs. Needs a Python 3.11, 3.12 or 3.13 and make; `make` alone says what there is.
+# `uv` is used where it is installed, and brought into .venv where it is not. What is built is stamped: a second run
+# installs nothing.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .venv/bin/uv)
+RUN := .venv/bin/python
+DATA ?=
+
+# A machine whose traffic passes a proxy names that proxy's certificate in SSL_CERT_FILE; uv reads it, pip has its own name.
+ifdef SSL_CERT_FILE
+export PIP_CERT ?= $(SSL_CERT_FILE)
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check lint unit bench train lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/installed  ## From nothing to scores of real prices, and a picture of them in demo/out/
+	@$(RUN) -m demo.demo
+
+test: lint  ## Lint and every test, the real processes too
+	$(RUN) -m pytest
+
+check: lint unit  ## Lint and unit tests, in under a minute: the edit loop
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+unit: .venv/installed
+	$(RUN) -m pytest -q -m "not integration"
+
+bench: .venv/installed  ## Measure what a record costs; the figures of this machine land in benchmarks/results/local/
+	$(RUN) -m benchmarks
+
+train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.csv and CPIAUCSL.csv from there
+	.venv-train/bin/python -m demo.train $(if $(DATA),--data "$(DATA)")
+
+# The engine for work on it. setuptools is among the pinned packages, so the build of the editable install fetches nothing.
+.venv/installed: requirements/dev.txt requirements/data.txt setup.cfg pyproject.toml | .venv/bin/python
+	@echo "Installing the engine and its tools into .venv ..."
+	@$(UV) pip install -q --python $(RUN) --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(RUN) --require-hashes --no-deps -r requirements/data.txt
+	@$(UV) pip install -q --python $(RUN) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# TensorFlow lives apart: nothing but the training needs it.
+.venv-train/installed: requirements/train.txt requirements/data.txt setup.cfg pyproject.toml | .venv/bin/python
+	@echo "Installing TensorFlow into .venv-train (about 600 MB) ..."
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-train
+	@$(UV) pip install -q --python .venv-train/bin/python --require-hashes -r requirements/train.txt
+	@$(UV) pip install -q --python .venv-train/bin/python --require-hashes --no-deps -r requirements/data.txt
+	@$(UV) pip install -q --python .venv-train/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; name one with make PYTHON=..."; exit 1; }
+ifeq ($(UV),uv)
+	@uv venv -q --allow-existing --python $(PYTHON) .venv
+else
+	@$(PYTHON) -m venv .venv
+	@$@ -m pip install -q --require-hashes -r requirements/bootstrap.txt
+endif
+
+COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+lock: | .venv/bin/python  ## Pin what setup.cfg asks for in requirements/; UPGRADE=1 takes the newest releases
+	$(COMPILE) setup.cfg -o requirements/core.txt
+	$(COMPILE) setup.cfg --extra dev -c requirements/core.txt -o requirements/dev.txt
+	$(COMPILE) setup.cfg --extra train -c requirements/core.txt -o requirements/train.txt
+	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
+	$(COMPILE) requirements/bootstrap.in -c requirements/core.txt -o requirements/bootstrap.txt
+
+clean:  ## Remove what was built and installed here
+	rm -rf .venv .venv-train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo/out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
