@@ -27,6 +27,7 @@
       StreamError         the world outside
         StreamTimeout
         DeliveryFailed
+        ServerUnreachable
       StateError
       InvalidTransition
     Signal                not a fault
@@ -271,6 +272,14 @@ class DeliveryFailed(StreamError):
     def __init__(self, where: str, reason: str) -> None:
         self.where, self.reason = where, reason
         super().__init__(f"Output to {where} failed: {reason}.")
+
+
+class ServerUnreachable(StreamError):
+    """No engine answers at the address that a client was given."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"No server answers at {url} ({reason}). Start one with: engine serve")
 
 
 class StateError(EngineError):
