@@ -1,0 +1,32 @@
+"""What holds for every test: which ones are integration tests, and that CI skips none of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+# Rooms whose every test starts real processes.
+PROCESS_ROOMS = ("chaos", "integration")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in PROCESS_ROOMS:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a skipped integration test a failed one where nobody would notice that it was skipped."""
+    report = yield
+    is_skipped = report.skipped and not hasattr(report, "wasxfail")
+    if is_skipped and os.environ.get("CI") == "true" and item.get_closest_marker("integration"):
+        report.outcome = "failed"
+        report.longrepr = f"With CI=true an integration test may not be skipped: {report.longrepr}"
+    return report
