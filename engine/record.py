@@ -20,16 +20,10 @@ class Batch:
         The records as they were read, one encoded value each.
     positions : sequence of int
         For each record, where to resume once it is done.
-    timestamps_ms : sequence of int, optional
-        Milliseconds since the epoch, where the source has them.
-    keys : list of bytes or None, optional
-        Message keys, where the source has them.
     """
 
     values: list[bytes]
     positions: Sequence[Position]
-    timestamps_ms: Sequence[int] | None = None
-    keys: list[bytes | None] | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -1,0 +1,41 @@
+"""What an engine and its jets say to each other: frames over two pipes, one each way.
+
+A frame is ``u32 length, u8 kind, body`` (little-endian; the length counts kind and body). Records travel packed, a
+batch to a frame, so that a record costs tens of nanoseconds and no system call of its own; everything else is msgpack.
+
+The order of a conversation::
+
+    engine                            jet
+    SETUP   the script, its name  ->
+                                  <-  LOADED, or FAILED
+    SLOT    how a slot is coded   ->              (again whenever a stream is attached anew)
+    BEGIN                         ->
+                                  <-  OUTPUT      what begin() gave
+    BATCH   records               ->
+                                  <-  OUTPUT      one or more, the last one marked
+    END                           ->
+                                  <-  OUTPUT      what end() gave
+    STOP                          ->              (or the pipe is closed: the jet exits)
+
+An engine keeps several batches in flight, and answers come in the order of the batches.
+"""
+
+from engine.channel.failures import Failure, dump_error, load_error
+from engine.channel.frames import MAX_FRAME_BYTES, PIPE_BYTES, PROTOCOL_VERSION, FrameReader, Kind, pack_frame
+from engine.channel.messages import BatchFrame, OutputFrame, pack_message, unpack_message
+
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "PIPE_BYTES",
+    "PROTOCOL_VERSION",
+    "BatchFrame",
+    "Failure",
+    "FrameReader",
+    "Kind",
+    "OutputFrame",
+    "dump_error",
+    "load_error",
+    "pack_frame",
+    "pack_message",
+    "unpack_message",
+]
