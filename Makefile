@@ -76,7 +76,7 @@ lock: | .venv/bin/python  ## Pin what setup.cfg asks for in requirements/; UPGRA
 	$(COMPILE) setup.cfg --extra dev -c requirements/core.txt -o requirements/dev.txt
 	$(COMPILE) setup.cfg --extra train -c requirements/core.txt -o requirements/train.txt
 	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
-	$(COMPILE) requirements/bootstrap.in -c requirements/core.txt -o requirements/bootstrap.txt
+	$(COMPILE) requirements/bootstrap.in -c requirements/dev.txt -o requirements/bootstrap.txt
 
 clean:  ## Remove what was built and installed here
 	rm -rf .venv .venv-train build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo/out

@@ -266,3 +266,17 @@ def test_links_in_documents_lead_somewhere(document: Path) -> None:
         if not path.exists() or (anchor and anchor not in anchors_of(path)):
             dead.append(target)
     assert dead == []
+
+
+def test_the_dockerfile_has_no_findings() -> None:
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
+
+
+def test_the_image_holds_no_tensorflow_and_every_file_it_copies_passes_the_ignore_file() -> None:
+    assert not re.search(r"^(tensorflow|torch|ray)==", (ROOT / "requirements" / "core.txt").read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    passed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name for line in copied for name in line.split()} == passed
