@@ -1,3 +1,5 @@
+"""What the environment says reaches the settings, and what cannot be read is refused by name."""
+
 from pathlib import Path
 
 import pytest

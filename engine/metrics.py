@@ -1,0 +1,131 @@
+"""The engine's numbers, in base units, in the text form of Prometheus.
+
+For the engine's own process: a jet sends what it measured over the channel. Every function may be called from any
+thread; those that take a count are meant to be called once a batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from engine import __version__
+
+disable_created_metrics()  # when each series began: as many lines again, and a fall in the count tells the same
+REGISTRY = CollectorRegistry()
+"""What `render` writes; apart from the client library's own, which other code of the process may use."""
+
+# From what a warm jet needs for a no-op (tens of microseconds) to the default time-out of a synchronous score.
+_SCORE_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _ActionTime(Collector):
+    """Calls of ``action()`` and the time in them, added up a batch at a time: a `Summary` takes them one by one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_calls = 0
+        self._total_s = 0.0
+
+    def add(self, n_calls: int, total_s: float) -> None:
+        with self._lock:
+            self._n_calls += n_calls
+            self._total_s += total_s
+
+    def collect(self) -> Iterable[Metric]:
+        with self._lock:
+            n_calls, total_s = self._n_calls, self._total_s
+        name, documentation = "engine_action_duration_seconds", "Time in the model's action()."
+        yield SummaryMetricFamily(name, documentation, count_value=n_calls, sum_value=total_s)
+
+
+_action_time = _ActionTime()
+REGISTRY.register(_action_time)
+ProcessCollector(registry=REGISTRY)
+Info("engine", "The engine's version.", registry=REGISTRY).info({"version": __version__})
+_records = Counter("engine_records", "Records, by what became of them.", ["slot", "outcome"], registry=REGISTRY)
+_score_time = Histogram(
+    "engine_score_duration_seconds",
+    "Synchronous scores, as the engine sees them.",
+    buckets=_SCORE_BUCKETS_S,
+    registry=REGISTRY,
+)
+_jets = Gauge("engine_jets", "Processes that run a copy of the model.", ["status"], registry=REGISTRY)
+_restarts = Counter("engine_jet_restarts", "Jets that ended by themselves and were started again.", registry=REGISTRY)
+_state = Gauge("engine_state", "1 for the state that the engine is in.", ["state"], registry=REGISTRY)
+_console = Counter("engine_console_lines", "Lines that the model printed.", registry=REGISTRY)
+_inbox = Gauge("engine_inbox_bytes", "Accepted over REST and not yet given to a jet.", ["slot"], registry=REGISTRY)
+_outbox = Gauge("engine_outbox_bytes", "Outputs that nobody acknowledged yet.", ["slot"], registry=REGISTRY)
+
+
+def count_records(slot: int, outcome: str, n_records: int) -> None:
+    """Add records of a slot: ``accepted``, ``scored``, ``rejected``, ``skipped`` or ``written``."""
+    _records.labels(str(slot), outcome).inc(n_records)
+
+
+def add_action_time(n_calls: int, total_s: float) -> None:
+    """Add what a jet measured over a batch."""
+    _action_time.add(n_calls, total_s)
+
+
+def observe_score(duration_s: float) -> None:
+    """Add one synchronous score."""
+    _score_time.observe(duration_s)
+
+
+def count_restart() -> None:
+    """Add one restart of a jet."""
+    _restarts.inc()
+
+
+def count_console_lines(n_lines: int) -> None:
+    """Add lines that the model printed."""
+    _console.inc(n_lines)
+
+
+def set_jets(n_by_status: Mapping[str, int]) -> None:
+    """Say how many jets there are of each status; a status that is not named has none."""
+    _jets.clear()
+    for status, n_jets in n_by_status.items():
+        _jets.labels(status).set(n_jets)
+
+
+def set_state(current: str, states: Iterable[str]) -> None:
+    """Say which of all `states` the engine is in."""
+    for state in states:
+        _state.labels(state).set(state == current)
+
+
+def set_inbox(slot: int, size_bytes: int) -> None:
+    """Say how much a REST input holds."""
+    _inbox.labels(str(slot)).set(size_bytes)
+
+
+def set_outbox(slot: int, size_bytes: int) -> None:
+    """Say how much a REST output holds."""
+    _outbox.labels(str(slot)).set(size_bytes)
+
+
+def forget_slot(slot: int) -> None:
+    """Drop the sizes of a slot that no stream is attached to any more; its counts stay."""
+    for gauge in (_inbox, _outbox):
+        gauge.remove_by_labels({"slot": str(slot)})
+
+
+def render(accept: str = "") -> tuple[bytes, str]:
+    """Return every number, and the content type that fits an ``Accept`` header."""
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type
