@@ -24,7 +24,8 @@ from prometheus_client.registry import Collector
 
 from engine import __version__
 
-disable_created_metrics()  # when each series began: as many lines again, and a fall in the count tells the same
+# When each series began is as many lines again, and a fall in a count tells the same.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 REGISTRY = CollectorRegistry()
 """What `render` writes; apart from the client library's own, which other code of the process may use."""
 
