@@ -52,7 +52,7 @@ train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.cs
 
 # TensorFlow lives apart: nothing but the training needs it.
 .venv-train/installed: requirements/train.txt requirements/data.txt setup.cfg pyproject.toml | .venv/bin/python
-	@echo "Installing TensorFlow into .venv-train (about 600 MB) ..."
+	@echo "Installing TensorFlow into .venv-train (a few hundred MB to fetch) ..."
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-train
 	@$(UV) pip install -q --python .venv-train/bin/python --require-hashes -r requirements/train.txt
 	@$(UV) pip install -q --python .venv-train/bin/python --require-hashes --no-deps -r requirements/data.txt
