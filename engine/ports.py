@@ -33,7 +33,10 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the file, socket or queue. May be called twice, and from any thread."""
+        """Let go of the file, socket or queue. May be called twice, and from any thread.
+
+        A blocked read is woken; it, and every later read, raises `EndOfStream`.
+        """
 
 
 class ByteSource(Protocol):
@@ -64,7 +67,10 @@ class Sink(Protocol):
         """Make everything written so far safe, and return the position behind it (bytes or records, the sink's own)."""
 
     def close(self) -> None:
-        """Flush and let go. May be called twice."""
+        """Flush and let go. May be called twice, and from any thread.
+
+        A blocked write is woken; it, and every later write, raises `DeliveryFailed`.
+        """
 
 
 class ByteSink(Protocol):
@@ -81,7 +87,10 @@ class ByteSink(Protocol):
 
 
 class Envelope(Protocol):
-    """Finds records in a stream of bytes. One object reads one stream."""
+    """Finds records in a stream of bytes. One object reads one stream.
+
+    A record that is too long to be kept comes back as `engine.record.Oversized`.
+    """
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, however they were cut, and return the records that they complete."""
@@ -91,6 +100,10 @@ class Envelope(Protocol):
 
     def wrap(self, values: Sequence[bytes]) -> bytes:
         """Return the records as bytes to write."""
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """For each record that the last `feed` or `finish` returned: the place behind it, in bytes fed so far."""
 
     @property
     def pending_bytes(self) -> int:

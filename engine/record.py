@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 Position: TypeAlias = int
 """Where to resume once a record is done: the place *after* it. Opaque; only its own source can read it."""
@@ -27,3 +27,28 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+MAX_RECORD_BYTES = 16 << 20
+"""The longest record that is kept, 16 MiB: the largest message that a Kafka broker is usually set up for."""
+
+_HEAD_BYTES = 1 << 10  # enough to recognise the record by in a log
+
+
+class Oversized(bytes):
+    """The first KiB of a record that was too long to keep: it flows in its place, and must be rejected, not decoded.
+
+    Parameters
+    ----------
+    head : bytes
+        The record's first bytes; at most 1 KiB of them is kept.
+    size_bytes : int
+        How long the whole record was.
+    """
+
+    size_bytes: int
+
+    def __new__(cls, head: bytes, size_bytes: int) -> Self:  # noqa: D102  the class says it
+        self = super().__new__(cls, head[:_HEAD_BYTES])
+        self.size_bytes = size_bytes
+        return self

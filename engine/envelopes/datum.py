@@ -1,0 +1,218 @@
+"""Avro data written one behind the other: the schema says where each ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from engine.errors import StreamError
+from engine.record import MAX_RECORD_BYTES
+
+_Skip: TypeAlias = Callable[[bytes | bytearray, int], int]
+"""From the place where a datum begins to the place behind it; IndexError when the bytes end before, ValueError when
+they cannot be one."""
+
+_LONGEST_VARINT = 10  # 64 bits, seven in a byte
+
+
+class DatumEnvelope:
+    """Avro data one behind the other, with nothing between them.
+
+    Parameters
+    ----------
+    schema : Any
+        The writer's schema, as `fastavro.parse_schema` returns it.
+    max_record_bytes : int
+        A longer record breaks the stream: what is behind it cannot be found without reading it.
+
+    Notes
+    -----
+    The binary encoding that is walked over: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding.
+    Bytes that are no such data break the stream for good, since nothing says where the next record begins; the
+    records before them still come out.
+    """
+
+    def __init__(self, schema: Any, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+        self._skip = _skip_of(schema, {})
+        self._max_record_bytes = max_record_bytes
+        self._pending = bytearray()
+        self._end = 0
+        self._fault = ""
+        self.ends: Sequence[int] = ()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the record begun."""
+        return len(self._pending)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the records that `data` completes.
+
+        Raises
+        ------
+        StreamError
+            The stream is broken, and every record before that place was returned.
+        """
+        values: list[bytes] = []
+        ends: list[int] = []
+        if not self._fault:
+            self._pending += data
+            start = 0
+            while start < len(self._pending) and (stop := self._find_end(start)) > start:
+                values.append(bytes(self._pending[start:stop]))
+                ends.append(self._end + stop)
+                start = stop
+            del self._pending[:start]
+            self._end += start
+        if self._fault and not values:
+            raise StreamError(self._fault)
+        self.ends = ends
+        return values
+
+    def finish(self) -> list[bytes]:
+        """Return the datum that was begun and not ended: nothing can decode it, so that it is counted and rejected."""
+        if self._fault:
+            raise StreamError(self._fault)
+        values = [bytes(self._pending)] if self._pending else []
+        self._end += len(self._pending)
+        self.ends = [self._end] * len(values)
+        self._pending.clear()
+        return values
+
+    def wrap(self, values: Sequence[bytes]) -> bytes:
+        """Return the data one behind the other."""
+        return b"".join(values)
+
+    def _find_end(self, start: int) -> int:
+        """Return the place behind the datum that begins at `start`, or `start` when it is not whole or not there."""
+        try:
+            stop = self._skip(self._pending, start)
+        except IndexError:
+            if len(self._pending) - start > self._max_record_bytes:
+                self._break(start, f"a record is longer than {self._max_record_bytes} bytes")
+            return start
+        except (ValueError, RecursionError) as exc:
+            self._break(start, str(exc))
+            return start
+        if stop == start:
+            self._break(start, "the schema's values take no bytes, so that nothing tells them apart")
+        return stop
+
+    def _break(self, start: int, reason: str) -> None:
+        self._fault = f"The stream is not avro-binary from byte {self._end + start} on: {reason}."
+
+
+def _skip_of(schema: Any, named: dict[str, _Skip]) -> _Skip:
+    """Return how to skip a datum; `named` collects the named types, which may contain themselves."""
+    if isinstance(schema, list):
+        return _skip_union([_skip_of(branch, named) for branch in schema])
+    if isinstance(schema, str):
+        return _PRIMITIVES.get(schema) or (lambda data, at: named[schema](data, at))
+    match schema["type"]:
+        case "record" | "error":
+            fields: list[_Skip] = []
+            named[schema["name"]] = _skip_each(fields)
+            fields += (_skip_of(field["type"], named) for field in schema["fields"])
+            return named[schema["name"]]
+        case "enum":
+            return named.setdefault(schema["name"], _skip_enum(len(schema["symbols"])))
+        case "fixed":
+            return named.setdefault(schema["name"], _skip_fixed(schema["size"]))
+        case "array":
+            return _skip_blocks(_skip_of(schema["items"], named))
+        case "map":
+            return _skip_blocks(_skip_each([_skip_bytes, _skip_of(schema["values"], named)]))
+        case inner:
+            return _skip_of(inner, named)
+
+
+def _read_long(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    """Return a zig-zag number and the place behind it."""
+    number = 0
+    for nth in range(_LONGEST_VARINT):
+        byte = data[at + nth]
+        number |= (byte & 0x7F) << (7 * nth)
+        if byte < 0x80:  # the top bit says that more follows
+            return (number >> 1) ^ -(number & 1), at + nth + 1
+    raise ValueError("a number has more than 64 bits")
+
+
+def _skip_long(data: bytes | bytearray, at: int) -> int:
+    return _read_long(data, at)[1]
+
+
+def _skip_bytes(data: bytes | bytearray, at: int) -> int:
+    size, at = _read_long(data, at)
+    if size < 0:
+        raise ValueError(f"a length is {size}")
+    return _past(data, at + size)
+
+
+def _past(data: bytes | bytearray, stop: int) -> int:
+    if stop > len(data):
+        raise IndexError(stop)
+    return stop
+
+
+def _skip_fixed(size: int) -> _Skip:
+    return lambda data, at: _past(data, at + size)
+
+
+def _skip_enum(n_symbols: int) -> _Skip:
+    def skip(data: bytes | bytearray, at: int) -> int:
+        index, at = _read_long(data, at)
+        if not 0 <= index < n_symbols:
+            raise ValueError(f"an enum's symbol has number {index} of {n_symbols}")
+        return at
+
+    return skip
+
+
+def _skip_union(branches: list[_Skip]) -> _Skip:
+    def skip(data: bytes | bytearray, at: int) -> int:
+        index, at = _read_long(data, at)
+        if not 0 <= index < len(branches):
+            raise ValueError(f"a union's branch has number {index} of {len(branches)}")
+        return branches[index](data, at)
+
+    return skip
+
+
+def _skip_each(parts: list[_Skip]) -> _Skip:
+    def skip(data: bytes | bytearray, at: int) -> int:
+        for part in parts:
+            at = part(data, at)
+        return at
+
+    return skip
+
+
+def _skip_blocks(item: _Skip) -> _Skip:
+    """Return how to skip an array or map: blocks of a count and items, the last one empty."""
+
+    def skip(data: bytes | bytearray, at: int) -> int:
+        while True:
+            count, at = _read_long(data, at)
+            if not count:
+                return at
+            if count < 0:  # then the block's size in bytes follows
+                at = _skip_bytes(data, at)
+                continue
+            for _ in range(count):
+                before, at = at, item(data, at)
+                if at == before:  # items that take no bytes: any number of them takes none
+                    break
+
+    return skip
+
+
+_PRIMITIVES: dict[str, _Skip] = {
+    "null": _skip_fixed(0),
+    "boolean": _skip_fixed(1),
+    "int": _skip_long,
+    "long": _skip_long,
+    "float": _skip_fixed(4),
+    "double": _skip_fixed(8),
+    "bytes": _skip_bytes,
+    "string": _skip_bytes,
+}

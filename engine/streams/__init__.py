@@ -1,0 +1,25 @@
+"""Streams: from a descriptor to a source of raw records, or to a sink for them."""
+
+from engine.streams.batching import BatchedSource
+from engine.streams.descriptor import INHERIT, StreamDescriptor, describe
+from engine.streams.literals import parse_endpoint, parse_literal
+from engine.streams.opening import open_sink, open_source, sample
+from engine.streams.parsing import parse_descriptor
+from engine.streams.restrictions import verify_descriptor
+from engine.streams.stream import Stream, resolve_stream
+
+__all__ = [
+    "INHERIT",
+    "BatchedSource",
+    "Stream",
+    "StreamDescriptor",
+    "describe",
+    "open_sink",
+    "open_source",
+    "parse_descriptor",
+    "parse_endpoint",
+    "parse_literal",
+    "resolve_stream",
+    "sample",
+    "verify_descriptor",
+]

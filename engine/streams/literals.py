@@ -1,0 +1,109 @@
+"""Streams named in one word: ``rest:``, ``file:/tmp/x.json``, ``inline:1,2,3``, and the paths of ``engine run``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from engine.errors import DescriptorError, NotBuilt
+from engine.streams.descriptor import StreamDescriptor
+from engine.streams.parsing import parse_descriptor
+from engine.streams.restrictions import verify_descriptor
+from engine.streams.words import WHERE
+
+_ENCODINGS = {".avro": "avro-binary", ".utf8": "utf-8", ".txt": "utf-8", ".bin": None}  # otherwise json
+_NOT_BUILT = ("http", "https", "kafka", "kafka-offset", "tcp", "udp", "exec", "s3", "odbc", "hdfs")
+
+
+def _rest(_: str) -> Any:
+    return "REST"
+
+
+def _rest_chunked(_: str) -> Any:
+    return {"Type": "REST", "Mode": "chunked"}
+
+
+def _discard(_: str) -> Any:
+    return "discard"
+
+
+def _file(path: str) -> Any:
+    if not path.startswith("/"):
+        raise DescriptorError("Transport.Path", "a path that begins with / expected behind file:")
+    return {"Type": "file", "Path": path}
+
+
+def _inline(data: str) -> Any:
+    return {"Type": "inline", **_data(data, data.split(",") if data else [])}
+
+
+def _inline_chunked(data: str) -> Any:
+    return {"Type": "inline", **_data(data, data)}
+
+
+def _data(text: str, items: str | list[str]) -> dict[str, Any]:
+    """Return the field for the items: text, or base64 where the literal holds bytes in percent notation."""
+    if "%" not in text:
+        return {"Data": items}
+    return {"DataBinary": [_to_base64(item) for item in items] if isinstance(items, list) else _to_base64(items)}
+
+
+def _to_base64(text: str) -> str:
+    return base64.b64encode(unquote_to_bytes(text)).decode()
+
+
+_TRANSPORTS: Mapping[str, Callable[[str], Any]] = {
+    "rest": _rest,
+    "rest-chunked": _rest_chunked,
+    "discard": _discard,
+    "file": _file,
+    "inline": _inline,
+    "inline-chunked": _inline_chunked,
+}
+
+
+def parse_literal(text: str) -> StreamDescriptor | None:
+    """Return the descriptor that a literal stands for, or None when the text is no literal.
+
+    Raises
+    ------
+    DescriptorError
+        A literal with something wrong behind its colon.
+    NotBuilt
+        A literal for a transport that does not exist yet.
+    """
+    scheme, colon, rest = text.partition(":")
+    scheme = scheme.lower()
+    if not colon or scheme not in (*_TRANSPORTS, *_NOT_BUILT):
+        return None
+    if scheme in _NOT_BUILT:
+        raise NotBuilt(f'Transport "{scheme}:"', WHERE)
+    encoding = _encoding_of(rest) if scheme == "file" else "json"
+    return parse_descriptor({"Transport": _TRANSPORTS[scheme](rest), "Encoding": encoding}, text)
+
+
+def parse_endpoint(text: str, is_input: bool) -> StreamDescriptor:
+    """Return the descriptor for an end of ``engine run``: a literal, a path, or ``-`` for standard input or output.
+
+    The suffix says the encoding: ``.avro`` avro-binary, ``.utf8`` and ``.txt`` utf-8, ``.bin`` bytes, otherwise json.
+
+    Raises
+    ------
+    DescriptorError, NotBuilt
+        As `parse_literal`; or it cannot be read from, or written to.
+    """
+    descriptor = parse_literal(text)
+    if descriptor is None:
+        path = text if text == "-" else str(Path(text).absolute())
+        descriptor = parse_descriptor(
+            {"Transport": {"Type": "file", "Path": path}, "Encoding": _encoding_of(text)}, text
+        )
+    verify_descriptor(descriptor, slot=0 if is_input else 1)
+    return descriptor
+
+
+def _encoding_of(path: str) -> str | None:
+    return _ENCODINGS.get(Path(path).suffix.lower(), "json")

@@ -1,0 +1,146 @@
+"""From a stream to the source or sink that it describes."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from engine.envelopes import DatumEnvelope, DelimitedEnvelope
+from engine.errors import DescriptorError, EndOfStream, StreamError
+from engine.ports import Envelope, Sink, Source
+from engine.schema import Schema
+from engine.streams.batching import BatchedSource
+from engine.streams.framing import FramedSink, FramedSource
+from engine.streams.looping import LoopingSource, SeekableSource
+from engine.streams.restrictions import verify_descriptor
+from engine.streams.stream import Stream
+from engine.streams.transport import DiscardTransport, FileTransport, InlineTransport, RestTransport
+from engine.transports.discard import DiscardSink
+from engine.transports.file import FileSink, FileSource
+from engine.transports.inline import InlineBytes, InlineRecords
+from engine.transports.rest import RestInbox, RestOutbox
+
+REST_BYTES = 64 << 20
+"""How much may wait in a REST stream, 64 MiB: four of the longest records, or about a million short ones."""
+
+_SAMPLE_WAIT_S = 5.0  # for a named pipe that nobody writes to
+
+
+def open_source(stream: Stream, *, model_schema: Schema | None = None, inbox_bytes: int = REST_BYTES) -> BatchedSource:
+    """Return what reads the stream, one raw record each.
+
+    Parameters
+    ----------
+    stream : Stream
+        Its envelope, SkipTo, SkipToRecord, Loop and Batching are in force.
+    model_schema : Schema, optional
+        Stands in for a schema that the stream takes from the model: where avro-binary records end, their schema says.
+    inbox_bytes : int
+        The bound of a REST stream, whose `RestInbox` is the ``inner`` of what is returned.
+
+    Raises
+    ------
+    DescriptorError
+        The stream cannot be read.
+    StreamError
+        Its file cannot be opened.
+    """
+    nagle_time_ms = stream.descriptor.batching.nagle_time_ms
+    return BatchedSource(
+        _open_reader(stream, model_schema, inbox_bytes),
+        stream.descriptor.batching.watermark,
+        None if nagle_time_ms is None else nagle_time_ms / 1000,
+    )
+
+
+def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES) -> Sink:
+    """Return what writes the stream, one raw record each. A file is emptied here, unless its Append says otherwise.
+
+    Raises
+    ------
+    DescriptorError
+        The stream cannot be written.
+    DeliveryFailed
+        Its file cannot be opened.
+    """
+    verify_descriptor(stream.descriptor, slot=1, schema=stream.own_schema)
+    match stream.descriptor.transport:
+        case RestTransport():
+            return RestOutbox(outbox_bytes)
+        case FileTransport() as file:
+            framing = stream.descriptor.framing
+            wrap = DelimitedEnvelope(framing.separator.encode()).wrap if framing else b"".join
+            return FramedSink(FileSink(file.path, is_append=file.append), wrap)
+        case _:
+            return DiscardSink()
+
+
+def sample(stream: Stream, n_records: int = 10, *, model_schema: Schema | None = None) -> list[bytes]:
+    """Return the stream's first records, read by a reader of its own.
+
+    Raises
+    ------
+    DescriptorError
+        The stream cannot be read.
+    StreamError
+        Its file cannot be opened; or what is read of it is gone for everybody else.
+    """
+    is_shared = isinstance(stream.descriptor.transport, RestTransport) or not stream.descriptor.transport.is_seekable
+    if is_shared and "input" in stream.descriptor.transport.directions:
+        raise StreamError(f"Stream {stream.name!r} cannot be sampled: what a sample takes, the model would miss.")
+    reader = _open_reader(stream, model_schema, REST_BYTES)
+    deadline = time.monotonic() + _SAMPLE_WAIT_S
+    values: list[bytes] = []
+    try:
+        while len(values) < n_records:
+            batch = reader.read(n_records - len(values), max(deadline - time.monotonic(), 0.0))
+            if not batch.values:
+                break
+            values += batch.values
+    except EndOfStream:
+        pass  # it has no more
+    finally:
+        reader.close()
+    return values
+
+
+def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int) -> Source:
+    descriptor = stream.descriptor
+    verify_descriptor(descriptor, slot=0, schema=stream.own_schema)
+    open_envelope = partial(_open_envelope, stream, model_schema)
+    source: SeekableSource
+    start = descriptor.skip_to or 0
+    match descriptor.transport:
+        case RestTransport() as rest:
+            has_envelope = not rest.keeps_boundaries or descriptor.framing is not None
+            return RestInbox(inbox_bytes, open_envelope() if has_envelope else None, not rest.keeps_boundaries)
+        case InlineTransport() as inline:
+            content = inline.content
+            if isinstance(content, list):
+                source = InlineRecords(content)
+                word = descriptor.skip_to_record or 0
+                start = {"earliest": 0, "latest": len(content)}[word] if isinstance(word, str) else word
+            else:
+                source = FramedSource(InlineBytes(content), open_envelope)
+        case FileTransport() as file:
+            open_envelope()  # what is wrong with it is said before the file is opened
+            source = FramedSource(FileSource(file.path), open_envelope)
+        case DiscardTransport():
+            raise DescriptorError("Transport", "discard can only be written")
+    if start:
+        try:
+            source.seek(start)
+        except StreamError:
+            source.close()
+            raise
+    return LoopingSource(source) if descriptor.loop else source
+
+
+def _open_envelope(stream: Stream, model_schema: Schema | None) -> Envelope:
+    framing = stream.descriptor.framing
+    if framing is not None:
+        return DelimitedEnvelope(framing.separator.encode())
+    schema = stream.own_schema or model_schema
+    if schema is None:
+        raise DescriptorError("Schema", "where avro-binary records end in a stream of bytes, only a schema can say")
+    return DatumEnvelope(schema.parsed)

@@ -1,0 +1,166 @@
+"""What the fields of a descriptor allow together, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import DescriptorError
+from engine.schema import Schema, parse_schema
+from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.transport import FileTransport, RestTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A descriptor and how it is to be used.
+
+    Parameters
+    ----------
+    descriptor : StreamDescriptor
+        What the table is about.
+    schema_type : str or None
+        The Avro type of its schema, such as ``record``; None while that is not known, or when there is none.
+    direction : str or None
+        ``input``, ``output``, or None when either may come.
+    """
+
+    descriptor: StreamDescriptor
+    schema_type: str | None = None
+    direction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One rule: when it is broken, which field to blame, and the sentence."""
+
+    field: str
+    sentence: str
+    is_broken: Callable[[Use], bool]
+
+
+def _breaks_boundaries(use: Use) -> bool:
+    transport = use.descriptor.transport
+    is_tolerated = isinstance(transport, RestTransport)  # with a note: see `verify_descriptor`
+    return transport.keeps_boundaries and use.descriptor.envelope is not None and not is_tolerated
+
+
+RESTRICTIONS = (
+    Restriction(
+        "Transport",
+        "inline data can only be read and discard can only be written",
+        lambda use: use.direction is not None and use.direction not in use.descriptor.transport.directions,
+    ),
+    Restriction(
+        "Transport.Append",
+        "only a file that is written can be appended to",
+        lambda use: (
+            use.direction == "input"
+            and isinstance(use.descriptor.transport, FileTransport)
+            and use.descriptor.transport.append
+        ),
+    ),
+    Restriction(
+        "Loop",
+        "only a transport that can go back to its beginning can loop: a file or inline data",
+        lambda use: use.descriptor.loop and not use.descriptor.transport.is_seekable,
+    ),
+    Restriction("Loop", "only an input can loop", lambda use: use.descriptor.loop and use.direction == "output"),
+    Restriction(
+        "SkipTo",
+        "only a seekable stream of bytes can skip to one: a file, or inline data that is a text",
+        lambda use: (
+            use.descriptor.skip_to is not None
+            and (not use.descriptor.transport.is_seekable or use.descriptor.transport.keeps_boundaries)
+        ),
+    ),
+    Restriction(
+        "SkipToRecord",
+        "only a seekable stream of records can skip to one: inline data that is a list",
+        lambda use: (
+            use.descriptor.skip_to_record is not None
+            and not (use.descriptor.transport.is_seekable and use.descriptor.transport.keeps_boundaries)
+        ),
+    ),
+    Restriction(
+        "SkipTo",
+        "only an input can skip",
+        lambda use: (
+            use.direction == "output"
+            and (use.descriptor.skip_to is not None or use.descriptor.skip_to_record is not None)
+        ),
+    ),
+    Restriction(
+        "Envelope",
+        "a transport that keeps record boundaries takes none",
+        _breaks_boundaries,
+    ),
+    Restriction(
+        "Envelope",
+        "avro-binary records cannot be delimited, since any byte may be part of one",
+        lambda use: use.descriptor.envelope is not None and use.descriptor.encoding_name == "avro-binary",
+    ),
+    Restriction(
+        "Schema",
+        "avro-binary needs one",
+        lambda use: use.descriptor.encoding_name == "avro-binary" and use.descriptor.avro is None,
+    ),
+    Restriction(
+        "Schema",
+        'without an Encoding a record is its bytes, so that the schema must be "bytes"',
+        lambda use: use.descriptor.encoding_name == "null" and use.schema_type not in (None, "bytes"),
+    ),
+    Restriction(
+        "Schema",
+        'the utf-8 encoding needs the schema "string"',
+        lambda use: use.descriptor.encoding_name == "utf-8" and use.schema_type not in (None, "string"),
+    ),
+)
+
+_SPLIT_NOTE = (
+    "Transport is REST in simple mode, which keeps record boundaries; with an Envelope each body is split at the "
+    "separator, and a record also ends where its body ends."
+)
+
+
+def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, schema: Schema | None = None) -> list[str]:
+    """Return notes on what is allowed and probably not meant.
+
+    Parameters
+    ----------
+    descriptor : StreamDescriptor
+        What `parse_descriptor` returned.
+    slot : int, optional
+        Where it is to be attached: even numbers read from it, odd ones write to it.
+    schema : Schema, optional
+        What the descriptor's ``$ref`` names. An inline schema is looked at without it.
+
+    Raises
+    ------
+    DescriptorError
+        The fields do not fit together, or do not fit the slot.
+    SchemaInvalid
+        The inline schema is no Avro schema.
+    """
+    is_inline = descriptor.avro is not None and descriptor.avro != INHERIT and reference_of(descriptor) is None
+    if schema is None and is_inline:
+        schema = parse_schema(descriptor.avro)
+    direction = None if slot is None else "output" if slot % 2 else "input"
+    use = Use(descriptor, _type_of(schema.parsed) if schema is not None else None, direction)
+    for restriction in RESTRICTIONS:
+        if restriction.is_broken(use):
+            raise DescriptorError(restriction.field, restriction.sentence)
+    is_split = isinstance(descriptor.transport, RestTransport) and descriptor.transport.keeps_boundaries
+    return [_SPLIT_NOTE] if is_split and descriptor.envelope else []
+
+
+def reference_of(descriptor: StreamDescriptor) -> str | None:
+    """Return the name in ``{"$ref": name}``, if that is the descriptor's Schema."""
+    return descriptor.avro.get("$ref") if isinstance(descriptor.avro, dict) else None
+
+
+def _type_of(parsed: Any) -> str:
+    while isinstance(parsed, dict):
+        parsed = parsed["type"]
+    return "union" if isinstance(parsed, list) else str(parsed)

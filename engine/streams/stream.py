@@ -1,0 +1,78 @@
+"""A stream: a descriptor whose schema was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.schema import Schema, parse_schema
+from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.restrictions import reference_of, verify_descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a slot is attached to.
+
+    Parameters
+    ----------
+    name : str
+        In the library; made up for a literal.
+    descriptor : StreamDescriptor
+        Checked on its own; `open_source` and `open_sink` check the direction.
+    schema : Schema, "$inherit" or None
+        Found; ``"$inherit"`` takes the model's, None checks nothing.
+    """
+
+    name: str
+    descriptor: StreamDescriptor
+    schema: Schema | str | None
+
+    @property
+    def transport(self) -> str:
+        """The kind of its transport, as descriptors spell it."""
+        return self.descriptor.transport.type
+
+    @property
+    def encoding(self) -> str:
+        """The name of its codec."""
+        return self.descriptor.encoding_name
+
+    @property
+    def tagged_unions(self) -> bool:
+        """Whether JSON outputs say the branch of a union."""
+        return self.descriptor.encoding is not None and self.descriptor.encoding.unions == "tagged"
+
+    @property
+    def own_schema(self) -> Schema | None:
+        """The stream's schema, unless it has none or takes the model's."""
+        return self.schema if isinstance(self.schema, Schema) else None
+
+
+def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[str], Schema]) -> Stream:
+    """Return the stream with its schema.
+
+    Parameters
+    ----------
+    name : str
+        The stream's.
+    descriptor : StreamDescriptor
+        What `parse_descriptor` returned.
+    schemas : callable
+        From a schema's name to the schema; raises `AssetNotFound`.
+
+    Raises
+    ------
+    DescriptorError
+        The fields do not fit together.
+    SchemaInvalid, AssetNotFound
+        There is no such schema.
+    """
+    reference = reference_of(descriptor)
+    schema: Schema | None = None
+    if reference is not None:
+        schema = schemas(reference)
+    elif descriptor.avro not in (None, INHERIT):
+        schema = parse_schema(descriptor.avro)
+    verify_descriptor(descriptor, schema=schema)
+    return Stream(name, descriptor, INHERIT if descriptor.avro == INHERIT else schema)

@@ -1,0 +1,8 @@
+"""Transports: bytes or raw records in from and out to the world; none knows what the records mean."""
+
+from engine.transports.discard import DiscardSink
+from engine.transports.file import FileSink, FileSource
+from engine.transports.inline import InlineBytes, InlineRecords
+from engine.transports.rest import RestInbox, RestOutbox
+
+__all__ = ["DiscardSink", "FileSink", "FileSource", "InlineBytes", "InlineRecords", "RestInbox", "RestOutbox"]
