@@ -1,0 +1,7 @@
+"""Model scripts, read and not run: their annotations, hooks, slots and state."""
+
+from engine.script.arity import callable_arity
+from engine.script.description import Note, OnError, Script, Slot, StateName
+from engine.script.inspection import inspect_script
+
+__all__ = ["Note", "OnError", "Script", "Slot", "StateName", "callable_arity", "inspect_script"]
