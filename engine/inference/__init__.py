@@ -1,0 +1,7 @@
+"""Predictors: a model file in, a function on numpy arrays out, whatever framework wrote the file."""
+
+from engine.inference.formats import load
+from engine.inference.predictor import Predictor, Statistics, Tensor
+from engine.inference.recurrent import DenseWeights, LSTMWeights, export_lstm
+
+__all__ = ["DenseWeights", "LSTMWeights", "Predictor", "Statistics", "Tensor", "export_lstm", "load"]

@@ -1,0 +1,154 @@
+"""The one face of every model file: called with numpy arrays, counting and timing its calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import SchemaMismatch
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output of a graph.
+
+    Parameters
+    ----------
+    name : str
+        As the graph calls it.
+    dtype : numpy.dtype
+        The type of its elements; ``object`` for strings.
+    shape : tuple of (int or None)
+        None for an axis of any length, such as the batch.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join('any' if size is None else str(size) for size in self.shape)}]"
+
+    def take(self, value: npt.ArrayLike) -> Array:
+        """Return the value as an array that fits.
+
+        Raises
+        ------
+        SchemaMismatch
+            If its shape is another one, or its type would lose its meaning (a float for an integer input).
+        """
+        array = np.asarray(value)
+        is_shaped = len(array.shape) == len(self.shape) and all(
+            wanted in (None, size) for wanted, size in zip(self.shape, array.shape, strict=True)
+        )
+        if not is_shaped or not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise SchemaMismatch(self.name, str(self), str(Tensor(self.name, array.dtype, array.shape)))
+        return array.astype(self.dtype, copy=False)
+
+    def blank(self, batch_size: int) -> Array:
+        """Return zeros (or empty strings), with the axes of any length cut to `batch_size`."""
+        shape = [batch_size if size is None else size for size in self.shape]
+        return np.full(shape, "" if self.dtype == object else 0, self.dtype)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What a predictor did so far, warm-up left out.
+
+    Sums, so that a reader who samples them has rates and means of any interval.
+    """
+
+    n_calls: int = 0
+    n_rows: int = 0
+    duration_s: float = 0.0
+    max_duration_s: float = 0.0
+    max_rows: int = 0
+
+    @property
+    def mean_duration_s(self) -> float:
+        """The mean time of a call; 0.0 before the first."""
+        return self.duration_s / self.n_calls if self.n_calls else 0.0
+
+    def count(self, n_rows: int, duration_s: float) -> None:
+        """Add one call."""
+        self.n_calls += 1
+        self.n_rows += n_rows
+        self.duration_s += duration_s
+        self.max_duration_s = max(self.max_duration_s, duration_s)
+        self.max_rows = max(self.max_rows, n_rows)
+
+
+class Predictor:
+    """A loaded model; call it with the stacked inputs of a batch.
+
+    A graph of one input takes an array, one of several a mapping of arrays by name; the result follows the outputs
+    in the same way. Arrays of another float type are converted. Statistics are not locked: call it from one thread.
+
+    Parameters
+    ----------
+    run : callable
+        The framework's own: arrays in the order of `inputs` to arrays in the order of `outputs`.
+    inputs, outputs : sequence of Tensor
+        The graph's face.
+    device : str
+        Where it really runs, such as ``cpu``.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Array]], Sequence[Array]],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        device: str,
+    ) -> None:
+        self._run = run
+        self.inputs, self.outputs, self.device = tuple(inputs), tuple(outputs), device
+        self.statistics = Statistics()
+
+    def __repr__(self) -> str:
+        return f"Predictor({', '.join(f'{tensor.name}: {tensor}' for tensor in self.inputs)} on {self.device})"
+
+    def __call__(self, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> Any:
+        """Run the graph once.
+
+        Returns
+        -------
+        numpy.ndarray or dict of str to numpy.ndarray
+            The dict, by name, if the graph has several outputs.
+
+        Raises
+        ------
+        SchemaMismatch
+            If an input is missing, unknown, or of another shape or type.
+        """
+        arrays = [tensor.take(value) for tensor, value in zip(self.inputs, self._order(values), strict=True)]
+        begun_s = time.perf_counter()
+        results = self._run(arrays)
+        duration_s = time.perf_counter() - begun_s
+        self.statistics.count(arrays[0].shape[0] if arrays and arrays[0].ndim else 1, duration_s)
+        if len(self.outputs) == 1:
+            return results[0]
+        return {tensor.name: result for tensor, result in zip(self.outputs, results, strict=True)}
+
+    def warm_up(self, *batch_sizes: int) -> None:
+        """Run once on zeros for each batch size (1 if none is given), so that no record pays for first-call work."""
+        for batch_size in batch_sizes or (1,):
+            self._run([tensor.blank(batch_size) for tensor in self.inputs])
+
+    def _order(self, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
+        if not isinstance(values, Mapping):
+            if len(self.inputs) == 1:
+                return [values]
+            raise SchemaMismatch("", f"A mapping of {', '.join(t.name for t in self.inputs)}", type(values).__name__)
+        names = [tensor.name for tensor in self.inputs]
+        for name in [*names, *values]:
+            if name not in values or name not in names:
+                raise SchemaMismatch(name, f"One of each {', '.join(names)}", ", ".join(map(str, values)) or "nothing")
+        return [values[name] for name in names]
