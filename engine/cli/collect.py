@@ -1,0 +1,81 @@
+"""Outputs from an output slot to standard output, acknowledged once they are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.cli.printing import print_records
+
+if TYPE_CHECKING:
+    from engine.client import EngineVerbs
+
+MAX_RECORDS = 1000  # in one answer
+# Between two questions to an engine that has nothing to say, when somebody wants more of it.
+PAUSE_S = 0.1
+WAIT_S = 30.0  # of one question that is asked until there is an answer
+_NO_MORE = ("FINISHED", "ERROR")
+BINARY_ENCODINGS = ("avro-binary", "null")
+
+
+@dataclass
+class Collected:
+    """What was printed."""
+
+    n_records: int = 0
+    is_eof: bool = False
+    state: str = ""
+
+
+def collect(
+    engine: EngineVerbs,
+    slot: int,
+    *,
+    n_records: int | None,
+    is_following: bool,
+    timeout_s: float | None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Collected:
+    """Print outputs, and acknowledge what was printed, also when interrupted.
+
+    Parameters
+    ----------
+    engine : EngineVerbs
+        Gives them.
+    slot : int
+        An output slot.
+    n_records : int, optional
+        Wait for so many, and stop.
+    is_following : bool
+        Stop only at the end of the stream.
+    timeout_s : float, optional
+        Wait so long until what was accepted before is scored; None takes what is there.
+    pause : callable
+        Waits for so many seconds.
+    """
+    is_binary = any(one["slot"] == slot and one["encoding"] in BINARY_ENCODINGS for one in engine.inspect()["slots"])
+    is_patient = is_following or n_records is not None
+    collected = Collected()
+    printed_to: int | None = None
+    wait_s = WAIT_S if is_patient else timeout_s
+    try:
+        while n_records is None or collected.n_records < n_records:
+            limit = MAX_RECORDS if n_records is None else min(MAX_RECORDS, n_records - collected.n_records)
+            outputs = engine.output(slot, after=printed_to, limit=limit, wait_s=wait_s)
+            print_records(outputs.values, is_binary=is_binary)
+            collected.n_records += len(outputs.values)
+            collected.is_eof, collected.state = outputs.is_eof, outputs.state
+            if outputs.values:
+                printed_to = outputs.last_seq
+            elif outputs.is_eof or outputs.state in _NO_MORE or not is_patient:
+                break
+            else:
+                pause(PAUSE_S)
+            if not is_patient:
+                wait_s = None  # the rest of what is there; what came later is for the next call
+    finally:
+        if printed_to is not None:
+            engine.output(slot, after=printed_to, limit=0)
+    return collected

@@ -1,0 +1,50 @@
+"""What the arguments INPUT and OUTPUT of ``engine run`` mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import AssetNotFound
+
+if TYPE_CHECKING:
+    from engine.registry import Library
+    from engine.streams import StreamDescriptor
+
+STANDARD = "-"
+
+
+def find_endpoint(text: str, slot: int, library: Library | None, encoding: str | None) -> StreamDescriptor:
+    """Return the stream that an argument names.
+
+    The name of a stream in the library is that stream; anything else is a literal, such as ``inline:1,2,3``, a path, or
+    ``-`` for standard input or output.
+
+    Parameters
+    ----------
+    text : str
+        The argument.
+    slot : int
+        Where it is to be attached.
+    library : Library, optional
+        Whose streams count.
+    encoding : str, optional
+        Of records in files; by default it goes by the suffix.
+    """
+    from engine.streams import parse_descriptor, parse_endpoint, parse_literal
+
+    if library is not None and text != STANDARD and not {"/", ":"} & set(text):
+        try:
+            return parse_descriptor(library.streams.read(text), text)
+        except AssetNotFound:
+            pass  # then it is a file
+    if encoding is None or parse_literal(text) is not None:
+        return parse_endpoint(text, slot % 2 == 0)
+    path = text if text == STANDARD else str(Path(text).absolute())
+    return parse_descriptor({"Transport": {"Type": "file", "Path": path}, "Encoding": encoding}, text)
+
+
+def existing_file(text: str) -> Path | None:
+    """Return the file that an argument names, where there is one."""
+    path = Path(text)
+    return path if text != STANDARD and path.is_file() else None

@@ -1,0 +1,102 @@
+"""The verbs of a client, done on a library's folder instead of a server."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.registry import Collection, Library, Put, assemble
+from engine.schema import Schema, parse_schema, verify_records
+
+if TYPE_CHECKING:
+    from engine.streams import StreamDescriptor
+
+PIECE_BYTES = 1024 * 1024
+
+
+class Folder:
+    """A library on this machine, with the methods of `engine.client.Client` that need no engine."""
+
+    def __init__(self, root: Path) -> None:
+        self._library = Library(root)
+        self.models = self._library.models
+        self.schemas = self._library.schemas
+        self.streams = self._library.streams
+
+    def attachments(self, model: str) -> Collection:
+        """As `Client.attachments`."""
+        return self._library.attachments(model)
+
+    def upload(self, model: str, path: Path) -> Put:
+        """As `Client.upload`."""
+        return self.attachments(model).put(path.name, path.read_bytes())
+
+    def download(self, model: str, name: str) -> Iterator[bytes]:
+        """As `Client.download`."""
+        collection = self.attachments(model)
+        with collection.locate(collection.get(name)).open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+    def verify_model(self, name: str) -> dict[str, Any]:
+        """As `Client.verify_model`."""
+        script = assemble(self._library, name).script
+        slots = [
+            {
+                "slot": slot.number,
+                "name": slot.name,
+                "schema": slot.schema,
+                "action": slot.action,
+                "arity": slot.arity,
+                "on_error": script.on_error.get(slot.number),
+            }
+            for _, slot in sorted(script.slots.items())
+        ]
+        return {
+            "name": script.name,
+            "digest": script.digest,
+            "sloc": script.sloc,
+            "begin": script.begin,
+            "end": script.end,
+            "timeout_s": script.timeout_s,
+            "slots": slots,
+            "state": list(script.state),
+            "is_stateless": script.is_stateless,
+            "unkept": [dataclasses.asdict(note) for note in script.unkept],
+            "notes": [dataclasses.asdict(note) for note in script.notes],
+        }
+
+    def verify_records(self, schema: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        """As `Client.verify_records`."""
+        for verdict in verify_records(self._schema(schema), lines):
+            yield dataclasses.asdict(verdict)
+
+    def verify_stream(self, name: str, slot: int | None = None) -> dict[str, Any]:
+        """As `Client.verify_stream`."""
+        from engine.streams import describe, parse_descriptor, verify_descriptor
+
+        descriptor = parse_descriptor(self.streams.read(name), name)
+        notes = verify_descriptor(descriptor, slot)
+        return {"descriptor": describe(descriptor), "notes": notes}
+
+    def sample_stream(self, name: str, n_records: int) -> list[bytes]:
+        """As `Client.sample_stream`."""
+        from engine.streams import parse_descriptor
+
+        return self._sample(parse_descriptor(self.streams.read(name), name), name, n_records)
+
+    def sample_literal(self, literal: str, n_records: int) -> list[bytes]:
+        """As `Client.sample_literal`."""
+        from engine.streams import parse_descriptor, parse_literal
+
+        return self._sample(parse_literal(literal) or parse_descriptor(literal), literal, n_records)
+
+    def _sample(self, descriptor: StreamDescriptor, name: str, n_records: int) -> list[bytes]:
+        from engine.streams import resolve_stream, sample
+
+        return sample(resolve_stream(name, descriptor, self._schema), n_records)
+
+    def _schema(self, name: str) -> Schema:
+        return parse_schema(self.schemas.read(name), name)

@@ -1,0 +1,125 @@
+"""One run of a model from its inputs' start to their end, in an engine of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.errors import EngineError
+    from engine.registry import Model
+    from engine.runtime.info import ConsoleLine, EngineInfo
+    from engine.settings import Settings
+    from engine.streams import Stream
+
+TICK_S = 0.1  # as often as a progress bar needs to be redrawn to look alive
+N_REASONS = 5  # rejected records that a summary explains
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the engine.
+    model : Model
+        The script with its schemas and attachments.
+    streams : mapping of int to Stream
+        For each slot.
+    is_inline : bool
+        In this process, for a debugger.
+    """
+
+    settings: Settings
+    model: Model
+    streams: Mapping[int, Stream]
+    is_inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a job went."""
+
+    info: EngineInfo
+    error: EngineError | None
+    seconds: float
+
+    @property
+    def n_in(self) -> int:
+        """Records read."""
+        return sum(slot.n_records for slot in self.info.slots if slot.slot % 2 == 0)
+
+    @property
+    def n_out(self) -> int:
+        """Records written."""
+        return sum(slot.n_records for slot in self.info.slots if slot.slot % 2)
+
+    @property
+    def n_rejected(self) -> int:
+        """Records that were bad, in or out."""
+        return sum(slot.n_rejected for slot in self.info.slots)
+
+    def summary(self) -> str:
+        """Return one sentence about it."""
+        rate = self.n_in / self.seconds if self.seconds > 0 else 0.0
+        return (
+            f"{self.n_in} records in, {self.n_out} out, {self.n_rejected} rejected, "
+            f"in {self.seconds:.1f} s ({rate:,.0f} records/s)."
+        )
+
+
+def perform(
+    job: Job,
+    *,
+    on_console: Callable[[ConsoleLine], None],
+    on_tick: Callable[[EngineInfo], None] = lambda _info: None,
+) -> Done:
+    """Run the job until every input has ended, or the engine is in ERROR.
+
+    Parameters
+    ----------
+    job : Job
+        What to run.
+    on_console : callable
+        Gets each line that the script prints.
+    on_tick : callable
+        Gets what the engine says of itself, ten times a second.
+
+    Raises
+    ------
+    ModelError
+        The script could not be set up.
+    SchemaMismatch
+        A stream's schema does not fit the model's.
+    KeyboardInterrupt
+        Ctrl-C; what was written until then is whole records.
+    """
+    return asyncio.run(_perform(job, on_console, on_tick))
+
+
+async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick: Callable[[EngineInfo], None]) -> Done:
+    from engine.runtime import Engine, EngineState
+
+    engine = Engine(job.settings, on_console=on_console, is_inline=job.is_inline)
+    try:
+        await engine.load(job.model)
+        started_s = time.perf_counter()
+        # Outputs first: the engine starts with the last stream, and nothing is read before there is a place for it.
+        for slot in sorted(job.streams, key=lambda slot: (slot % 2 == 0, slot)):
+            await engine.attach(slot, job.streams[slot])
+        end = asyncio.ensure_future(engine.wait(EngineState.FINISHED, EngineState.ERROR))
+        try:
+            while not (await asyncio.wait([end], timeout=TICK_S))[0]:
+                on_tick(engine.inspect())
+        finally:
+            end.cancel()
+        info = engine.inspect()
+        on_tick(info)
+        return Done(info, engine.error, time.perf_counter() - started_s)
+    finally:
+        await engine.close()

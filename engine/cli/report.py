@@ -1,0 +1,110 @@
+"""What the engine says of itself, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.cli.printing import SHORT_DIGEST, print_table, size_text, talk
+
+SLOT_HEADINGS = ("Slot", "Stream", "Transport", "Encoding", "Schema", "End", "Records", "Rejected")
+_JET_HEADINGS = ("Jet", "Process", "Status", "Records", "Restarts", "Memory")
+
+
+def slot_rows(slots: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
+    """Yield a row of cells for each slot, under `SLOT_HEADINGS`."""
+    for slot in slots:
+        attached = slot["stream"] is not None
+        yield (
+            _slot_label(slot),
+            slot["stream"],
+            slot["transport"],
+            slot["encoding"],
+            slot["schema"],
+            slot["is_eof"] if attached else None,
+            slot["n_records"],
+            slot["n_rejected"],
+        )
+
+
+def _slot_label(slot: Mapping[str, Any]) -> str:
+    direction = "out" if slot["slot"] % 2 else "in"
+    return f"{slot['slot']} {slot.get('name') or direction}"
+
+
+def print_engine(info: Mapping[str, Any]) -> None:
+    """Print one screen: state, model, slots, jets and the latest rejects."""
+    model = info["model"]
+    print_table(
+        ("Engine", "Model", "Version"),
+        [(info["state"], model and model["name"], model and model["digest"][:SHORT_DIGEST])],
+    )
+    if info["slots"]:
+        talk("")
+        print_table(SLOT_HEADINGS, slot_rows(info["slots"]))
+    if info["jets"]:
+        talk("")
+        print_table(_JET_HEADINGS, jet_rows(info["jets"]))
+    if info["rejects"]:
+        talk("")
+        print_table(
+            ("Slot", "Record", "Rejected because"),
+            ((reject["slot"], reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
+        )
+    if info["error"]:
+        talk(f"\n{info['error']}")
+
+
+def jet_rows(jets: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
+    """Yield a row of cells for each jet."""
+    for jet in jets:
+        memory = size_text(jet["rss_bytes"])
+        yield jet["number"], jet["pid"], jet["status"], jet["n_records"], jet["n_restarts"], memory
+
+
+def print_jets(jets: Sequence[Mapping[str, Any]]) -> None:
+    """Print the processes that run the model."""
+    if jets:
+        print_table(_JET_HEADINGS, jet_rows(jets))
+    else:
+        talk("No jets are started.")
+
+
+def next_step(info: Mapping[str, Any]) -> str:
+    """Return what a person would do next, from what is missing."""
+    if info["model"] is None:
+        return "engine model load NAME"
+    missing = [slot for slot in info["slots"] if slot["stream"] is None]
+    if missing:
+        wanted = " and ".join(f"{slot['slot']} ({_wants(slot)})" for slot in missing)
+        return f"engine stream attach STREAM SLOT; no stream yet on slot {wanted}"
+    if info["state"] == "PAUSED":
+        return "engine unpause"
+    rest = next((slot for slot in info["slots"] if slot["slot"] % 2 == 0 and _is_rest(slot)), None)
+    if rest is not None:
+        return f"engine model input {rest['slot']} < FILE, then engine model output"
+    return "engine inspect"
+
+
+def _wants(slot: Mapping[str, Any]) -> str:
+    direction = "output" if slot["slot"] % 2 else "input"
+    return f"{direction}, schema {slot['schema']}" if slot.get("schema") else direction
+
+
+def _is_rest(slot: Mapping[str, Any]) -> bool:
+    return str(slot["transport"]).lower().startswith("rest")
+
+
+def print_script(fields: Mapping[str, Any]) -> None:
+    """Print a script's slots, and say what it keeps as state."""
+    print_table(
+        ("Slot", "Direction", "Schema", "Action"),
+        (
+            (slot["slot"], "out" if slot["slot"] % 2 else "in", slot["schema"], slot.get("action"))
+            for slot in fields["slots"]
+        ),
+    )
+    talk(f"State: {', '.join(fields['state']) or 'none'}.")
+    for note in [*fields["unkept"], *fields["notes"]]:
+        near = f" Did you mean {note['near']!r}?" if note["near"] else ""
+        talk(f"Line {note['line']}: {note['message']}.{near}")

@@ -1,0 +1,210 @@
+"""``engine run``: score a file, a pipe or any stream without a server."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli import exits
+from engine.cli.desk import Desk, pass_desk
+from engine.cli.endpoint import existing_file, find_endpoint
+from engine.cli.job import N_REASONS, Done, Job, perform
+from engine.cli.printing import talk
+from engine.cli.progress import progress_bar
+from engine.cli.verb import Verb
+from engine.errors import AssetNotFound, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from engine.registry import Library, Model
+    from engine.runtime.info import ConsoleLine
+    from engine.schema import Schema
+
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what a script is run with."""
+    options = (
+        click.option(
+            "--attachment", "attachments", multiple=True, metavar="FILE", type=_file, help="Unpack FILE for the script."
+        ),
+        click.option(
+            "--schema",
+            "given_schemas",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="What the script calls NAME is the Avro schema in FILE.",
+        ),
+        click.option("--encoding", metavar="NAME", help="Of records in files.  [default: json, or by the suffix]"),
+        click.option("--memory", metavar="SIZE", envvar="ENGINE_MEMORY", help="What it may allocate, as in 2G."),
+        click.option("--inline", "is_inline", is_flag=True, help="Run the script in this process: pdb works."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Verb)
+@click.argument("script", type=_file)
+@click.argument("input", default="-", metavar="[INPUT]")
+@click.argument("output", default="-", metavar="[OUTPUT]")
+@click.option(
+    "--slot", "more", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0."
+)
+@model_options
+@click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
+@pass_desk
+@click.pass_context
+def run(
+    ctx: click.Context,
+    desk: Desk,
+    /,
+    script: Path,
+    input: str,  # noqa: A002 - the argument's name in the help
+    output: str,
+    more: tuple[str, ...],
+    strict: bool,
+    **options: Any,
+) -> None:
+    """Score the records of INPUT with SCRIPT and write the scores to OUTPUT.
+
+    INPUT and OUTPUT are files, - for standard input and output, literals such as inline:1,2,3 or names of streams in
+    the library. Schemas and attachments come from the library that SCRIPT lies in, unless options give them.
+
+    Examples: engine run model_scripts/average.py prices.jsons -
+              head -40 prices.jsons | engine run model_scripts/average.py > scores.jsons
+              engine run join.py left.jsons out.jsons --slot 2=right.jsons
+    """
+    named = {0: input, 1: output, **dict(map(_slot_pair, more))}
+    job = prepare(desk, script, named, **options)
+    with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
+        done = perform(job, on_console=print_console, on_tick=on_tick)
+    talk(done.summary())
+    tell_rejects(done)
+    raise_failure(done)
+    if strict and done.n_rejected:
+        ctx.exit(exits.FAILURE)
+
+
+def prepare(
+    desk: Desk,
+    script: Path,
+    named: dict[int, str],
+    *,
+    attachments: tuple[Path, ...],
+    given_schemas: tuple[str, ...],
+    encoding: str | None,
+    memory: str | None,
+    is_inline: bool,
+) -> Job:
+    """Return the job that the arguments describe.
+
+    Raises
+    ------
+    EngineError
+        The script, a schema, an attachment or a stream is wrong.
+    """
+    from engine.log import configure
+    from engine.registry import Library, from_path, library_of
+    from engine.settings import Settings, parse_size
+    from engine.streams import resolve_stream
+
+    settings = Settings.from_env(os.environ)
+    # Absolute: with --inline the script's folder becomes the working directory.
+    settings = replace(settings, state_dir=(desk.state or settings.state_dir).absolute())
+    configure(settings.is_log_json)
+    # What went wrong is told in sentences at the end; the events are for whoever looks for the reason.
+    logging.getLogger().setLevel(logging.INFO if desk.is_debug else logging.CRITICAL)
+    if memory is not None:
+        settings = replace(settings, memory_limit_bytes=parse_size(memory))
+    library = Library(desk.library) if desk.library is not None else library_of(script)
+    schemas = _schemas(given_schemas)
+    model = from_path(script, library, attachments, schemas)
+    find_schema = _schema_finder(library, schemas, model)
+    _check_distinct(named)
+    streams = {
+        slot: resolve_stream(text, find_endpoint(text, slot, library, encoding), find_schema)
+        for slot, text in named.items()
+        if slot in model.script.slots or slot not in (0, 1)
+    }
+    return Job(settings, model, streams, is_inline)
+
+
+def _slot_pair(text: str) -> tuple[int, str]:
+    number, _, stream = text.partition("=")
+    if not number.isdecimal() or not stream:
+        raise click.BadParameter(f"{text!r} is not of the form N=STREAM, such as 2=right.jsons.", param_hint="--slot")
+    return int(number), stream
+
+
+def _schemas(given: tuple[str, ...]) -> dict[str, Schema]:
+    from engine.schema import parse_schema
+
+    schemas = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if not name or not file:
+            raise click.BadParameter(f"{text!r} is not of the form NAME=FILE.", param_hint="--schema")
+        schemas[name] = parse_schema(Path(file).read_bytes(), name)
+    return schemas
+
+
+def _schema_finder(library: Library | None, given: dict[str, Schema], model: Model) -> Callable[[str], Schema]:
+    def find(name: str) -> Schema:
+        from engine.schema import parse_schema
+
+        if name in given:
+            return given[name]
+        if library is None:
+            raise AssetNotFound("schema", name, nearest(name, [*given, *model.schemas]))
+        return parse_schema(library.schemas.read(name), name)
+
+    return find
+
+
+def _check_distinct(named: dict[int, str]) -> None:
+    """Raise ConfigError when an output is a file that is read too: it would be emptied first."""
+    inputs = [path for slot, text in named.items() if slot % 2 == 0 and (path := existing_file(text)) is not None]
+    for slot, text in named.items():
+        output = existing_file(text) if slot % 2 else None
+        if output is not None and any(output.samefile(path) for path in inputs):
+            raise ConfigError(f"{text} is both read and written. Write to another file.")
+
+
+def print_console(line: ConsoleLine) -> None:
+    """Print what the script printed, on standard error: standard output is for scores."""
+    sys.stderr.write(line.text + "\n")
+
+
+def raise_failure(done: Done) -> None:
+    """Raise what ended the run in ERROR.
+
+    Raises
+    ------
+    BrokenPipeError
+        Whoever read standard output has gone.
+    click.ClickException
+        Anything else.
+    """
+    cause: BaseException | None = done.error
+    while cause is not None:
+        if isinstance(cause, BrokenPipeError):
+            raise cause
+        cause = cause.__cause__
+    if done.error is not None:
+        raise click.ClickException(str(done.error))
+
+
+def tell_rejects(done: Done) -> None:
+    """Explain the first rejected records."""
+    for reject in done.info.rejects[:N_REASONS]:
+        talk(f"  record {reject.seq_no} of slot {reject.slot}: {reject.reason}")
+    if done.n_rejected > N_REASONS:
+        talk(f"  and {done.n_rejected - N_REASONS} more")

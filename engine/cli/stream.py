@@ -1,0 +1,104 @@
+"""``engine stream``: descriptors in the library, and what is attached to the engine's slots."""
+
+from __future__ import annotations
+
+import click
+
+from engine.cli.assets import add_verbs, complete_name, name_argument
+from engine.cli.desk import Desk, pass_desk
+from engine.cli.printing import hint, is_readable, output_option, print_json, print_records, print_table, talk
+from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows
+from engine.cli.verb import VerbGroup
+
+
+def is_literal(text: str) -> bool:
+    """Return whether `text` is a literal stream, such as ``rest:``, and not the name of one in the library."""
+    return ":" in text
+
+
+@click.group(cls=VerbGroup)
+def stream() -> None:
+    """Where records come from and go to."""
+
+
+add_verbs(
+    stream,
+    "streams",
+    example="rest streams/rest.json",
+    next_step="engine stream attach {name} SLOT (even slots are inputs, odd ones outputs)",
+)
+
+source_argument = click.argument("stream", shell_complete=complete_name("streams"))
+slot_argument = click.argument("slot", type=click.IntRange(min=0))
+
+
+@stream.command()
+@name_argument("streams")
+@click.argument("slot", required=False, type=click.IntRange(min=0), metavar="[SLOT]")
+@pass_desk
+def verify(desk: Desk, name: str, slot: int | None) -> None:
+    """Check a descriptor, for SLOT if it is given, and print it with every default filled in."""
+    answer = desk.assets.verify_stream(name, slot)
+    print_json(answer["descriptor"])
+    for note in answer["notes"]:
+        talk(f"Note: {note}")
+    talk(f"The descriptor of stream {name!r} contains no errors.")
+
+
+@stream.command()
+@source_argument
+@slot_argument
+@pass_desk
+def attach(desk: Desk, stream: str, slot: int) -> None:
+    """Attach STREAM, a name or a literal such as rest:, to SLOT. Even slots are inputs, odd ones outputs.
+
+    Examples: engine stream attach rest 1
+              engine stream attach file:/data/prices.jsons 0
+    """
+    if is_literal(stream):
+        desk.engine.attach(slot, descriptor=stream)
+    else:
+        desk.engine.attach(slot, name=stream)
+    talk(f"Stream {stream!r} attached to slot {slot}.")
+    hint(next_step(desk.engine.inspect()))
+
+
+@stream.command()
+@slot_argument
+@pass_desk
+def detach(desk: Desk, slot: int) -> None:
+    """Take the stream off SLOT."""
+    desk.engine.detach(slot)
+    talk(f"Stream detached from slot {slot}.")
+
+
+@stream.command()
+@click.argument("slot", required=False, type=click.IntRange(min=0), metavar="[SLOT]")
+@output_option
+@pass_desk
+def inspect(desk: Desk, slot: int | None, form: str) -> None:
+    """Show what is attached to each slot, or to SLOT alone."""
+    slots = [one for one in desk.engine.inspect()["slots"] if one["stream"] is not None and slot in (None, one["slot"])]
+    if form == "json":
+        print_json(slots if slot is None else next(iter(slots), None))
+    elif slots:
+        print_table(SLOT_HEADINGS, slot_rows(slots))
+    else:
+        talk("No stream is attached." if slot is None else f"No stream is attached to slot {slot}.")
+
+
+@stream.command()
+@source_argument
+@click.option("-n", "--count", "n_records", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@pass_desk
+def sample(desk: Desk, stream: str, n_records: int) -> None:
+    """Print the first records of STREAM, a name or a literal, without scoring them.
+
+    Example: engine stream sample file:/data/prices.jsons -n 3
+    """
+    assets = desk.assets
+    ask = assets.sample_literal if is_literal(stream) else assets.sample_stream
+    values = ask(stream, n_records)
+    print_records(values, is_binary=not all(map(is_readable, values)))
+    if len(values) < n_records:
+        talk(f"The stream has {len(values)} records.")

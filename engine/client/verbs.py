@@ -1,0 +1,132 @@
+"""What a running engine can be told and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from engine.client.connection import READ_TIMEOUT_S, Connection, path_of
+
+RECORDS_TYPE = "application/vnd.engine.records+msgpack"
+"""A list of raw records, whatever bytes are in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Records that an output slot gave.
+
+    Parameters
+    ----------
+    values : list of bytes
+        One raw record each, in order.
+    last_seq : int
+        The sequence number of the last of them; hand it back as `after` to acknowledge.
+    is_eof : bool
+        There will be no more.
+    state : str
+        The engine's, such as ``RUNNING``.
+    """
+
+    values: list[bytes]
+    last_seq: int
+    is_eof: bool
+    state: str
+
+
+class EngineVerbs:
+    """The engine of one server. Every verb that changes something returns what the engine says of itself afterwards."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def inspect(self) -> dict[str, Any]:
+        """Return the state, the model, the slots, the jets and the latest rejects."""
+        return self._ask("GET", "/engine")
+
+    def pause(self) -> dict[str, Any]:
+        """Stop taking records; raises InvalidTransition."""
+        return self._ask("POST", "/engine/pause")
+
+    def unpause(self) -> dict[str, Any]:
+        """Go on; raises InvalidTransition."""
+        return self._ask("POST", "/engine/unpause")
+
+    def reset(self) -> dict[str, Any]:
+        """Let go of the model and the streams."""
+        return self._ask("POST", "/engine/reset")
+
+    def scale(self, n_jets: int) -> dict[str, Any]:
+        """Run `n_jets` copies of the model; returns how many run and how many of them have work."""
+        return self._ask("POST", "/engine/scale", json={"jets": n_jets})
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Load a model of the library; as long as its environment and its imports take."""
+        return self._ask("PUT", "/engine/model", json={"name": name}, timeout_s=None)
+
+    def unload(self) -> None:
+        """End the model's processes."""
+        self._connection.request("DELETE", "/engine/model")
+
+    def attach(self, slot: int, *, name: str | None = None, descriptor: str | None = None) -> dict[str, Any]:
+        """Attach a stream of the library by its `name`, or a literal `descriptor` such as ``rest:``."""
+        body = {"name": name} if name is not None else {"descriptor": descriptor}
+        return self._ask("PUT", "/engine/streams" + path_of(slot), json=body)
+
+    def detach(self, slot: int) -> None:
+        """Take the stream off `slot`."""
+        self._connection.request("DELETE", "/engine/streams" + path_of(slot))
+
+    def input(self, slot: int, records: Sequence[bytes]) -> int:
+        """Hand over records, all of them or none; returns how many the stream made of them.
+
+        Raises
+        ------
+        RetryAfter
+            None was taken: the engine has no room now.
+        """
+        response = self._connection.request(
+            "POST",
+            "/input" + path_of(slot),
+            content=msgpack.packb(list(records)),
+            headers={"Content-Type": RECORDS_TYPE},
+        )
+        return int(response.json()["accepted"])
+
+    def output(
+        self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None
+    ) -> Outputs:
+        """Return outputs that are not acknowledged yet.
+
+        Parameters
+        ----------
+        after : int, optional
+            Acknowledge everything up to this sequence number first.
+        limit : int, optional
+            At most so many.
+        wait_s : float, optional
+            Wait so long until what was accepted before is scored; None takes what is there.
+        """
+        response = self._connection.request(
+            "GET",
+            "/output" + path_of(slot),
+            params={"after": after, "limit": limit, "wait": wait_s},
+            headers={"Accept": RECORDS_TYPE},
+            timeout_s=READ_TIMEOUT_S + (wait_s or 0.0),
+        )
+        values = msgpack.unpackb(response.content) if response.content else []
+        return Outputs(
+            values,
+            int(response.headers.get("Engine-Sequence", after or 0)),
+            response.headers.get("Engine-End", "").lower() == "true",
+            response.headers.get("Engine-State", ""),
+        )
+
+    def _ask(
+        self, method: str, path: str, *, json: Any = None, timeout_s: float | None = READ_TIMEOUT_S
+    ) -> dict[str, Any]:
+        response = self._connection.request(method, path, json=json, timeout_s=timeout_s)
+        answer = response.json() if response.content else {}
+        return answer if isinstance(answer, dict) else {}
