@@ -78,11 +78,14 @@ class DescriptorError(ConfigError):
         What is wrong with it, as a sentence without the final stop.
     near : str, optional
         What was probably meant.
+    name : str, optional
+        The stream's name, where it has one.
     """
 
-    def __init__(self, field: str, reason: str, near: str | None = None) -> None:
-        self.field, self.reason, self.near = field, reason, near
-        super().__init__(f"Stream descriptor{f', {field}' if field else ''}: {reason}.{_hint(near)}")
+    def __init__(self, field: str, reason: str, near: str | None = None, name: str = "") -> None:
+        self.field, self.reason, self.near, self.name = field, reason, near, name
+        what = f"Stream descriptor{f' {name!r}' if name else ''}"
+        super().__init__(f"{what}{f', {field}' if field else ''}: {reason}.{_hint(near)}")
 
 
 class AnnotationError(ConfigError):
