@@ -23,7 +23,7 @@ help:  ## Say what there is
 demo: .venv/installed  ## From nothing to scores of real prices, and a picture of them in demo/out/
 	@$(RUN) -m demo.demo
 
-test: lint  ## Lint and every test, the real processes too
+test: lint .venv-train/installed  ## Lint and every test, the real processes and a short training too
 	$(RUN) -m pytest
 
 check: lint unit  ## Lint and unit tests, in under a minute: the edit loop
@@ -50,7 +50,7 @@ train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.cs
 	@$(UV) pip install -q --python $(RUN) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# TensorFlow lives apart: nothing but the training needs it.
+# TensorFlow lives apart: nothing but the training, and the test of it, needs it.
 .venv-train/installed: requirements/train.txt requirements/data.txt setup.cfg pyproject.toml | .venv/bin/python
 	@echo "Installing TensorFlow into .venv-train (a few hundred MB to fetch) ..."
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv-train

@@ -152,7 +152,10 @@ def main() -> int:
         try:
             with server:
                 scores = play(server, prices)
-        except (CommandFailed, ServerFailed) as exc:
+        except ServerFailed as exc:
+            print(f"\nThe demo failed. {exc}", file=sys.stderr)
+            return 1
+        except CommandFailed as exc:
             print(f"\nThe demo failed. {exc}\nThe end of the server's log:\n{server.log_tail()}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
