@@ -48,6 +48,12 @@ class Stream:
         """The stream's schema, unless it has none or takes the model's."""
         return self.schema if isinstance(self.schema, Schema) else None
 
+    @property
+    def needs_model_schema(self) -> bool:
+        """Whether only the model's schema says where its records end."""
+        is_cut = self.descriptor.transport.keeps_boundaries or self.descriptor.framing is not None
+        return not is_cut and self.own_schema is None
+
 
 def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[str], Schema]) -> Stream:
     """Return the stream with its schema.

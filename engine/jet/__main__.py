@@ -1,0 +1,48 @@
+"""``python -m engine.jet``: started by an engine, with the pipes' descriptors on its command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from engine.channel import PIPE_BYTES, FrameReader
+from engine.jet.cell import Cell
+from engine.jet.console import Console
+from engine.jet.limits import die_with, limit_memory
+from engine.jet.worker import Worker
+
+
+def main() -> None:
+    """Read frames from the engine until it stops this process or goes away."""
+    parser = argparse.ArgumentParser(prog="python -m engine.jet", description=__doc__)
+    parser.add_argument("--read", type=int, required=True, help="descriptor of the pipe from the engine")
+    parser.add_argument("--write", type=int, required=True, help="descriptor of the pipe to the engine")
+    parser.add_argument("--cell", type=int, required=True, help="descriptor of the shared memory")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the engine")
+    parser.add_argument("--memory", type=int, help="most bytes of private memory")
+    options = parser.parse_args()
+    die_with(options.parent)
+    if options.memory:
+        limit_memory(options.memory)
+    cell = Cell.open(options.cell)
+    sys.stdout, sys.stderr = Console(1, cell), Console(2, cell)
+    sys.path.insert(0, str(Path.cwd()))
+
+    def send(frame: bytes) -> None:
+        view = memoryview(frame)
+        while view:
+            view = view[os.write(options.write, view) :]
+
+    worker, reader = Worker(send, cell), FrameReader()
+    while data := os.read(options.read, PIPE_BYTES):
+        for kind, body in reader.feed(data):
+            if not worker.handle(kind, body):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The answer to one batch, as it is put together: outputs by slot, failures by record, frames on the way."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from engine.channel import Failure, OutputFrame
+from engine.errors import ActionFailed, DataError, EngineError
+from engine.ports import Codec
+
+FLUSH_BYTES = 1 << 18
+"""A frame is sent when it holds this much: a quarter of the pipe, so that the engine reads while the jet goes on."""
+
+MAX_OUTPUT_BYTES = 1 << 26
+"""Outputs of one record are kept together until it is done; a script that yields for ever is stopped at 64 MiB."""
+
+OUTPUT_OVERHEAD_BYTES = 64
+"""What an output costs beside its bytes (three list entries and an object), so that empty ones are not free."""
+
+
+class Answer:
+    """Collects what a batch gives, and sends it in frames that end between records.
+
+    Parameters
+    ----------
+    send : callable
+        Takes a frame.
+    batch : int
+        The batch that is answered.
+    codecs : mapping of int to Codec
+        For each output slot, what encodes it.
+    hook, slot, first_seq
+        For what errors say: the function in work, its slot, and the sequence number of the first record.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        batch: int,
+        codecs: Mapping[int, Codec],
+        hook: str,
+        slot: int | None = None,
+        first_seq: int = 0,
+    ) -> None:
+        self._send, self._codecs, self._hook, self._slot, self._first_seq = send, codecs, hook, slot, first_seq
+        one = codecs.get(1)
+        self._encode_one = one.encode if one is not None else None
+        self._started_ns = time.perf_counter_ns()
+        self._begin(batch)
+
+    def _begin(self, batch: int) -> None:
+        self._frame = OutputFrame(batch, is_last=False)
+        self._values: list[bytes] = self._frame.values
+        self._sources: list[int] = []
+        self._slots: list[int] = []
+        self._frame.sources, self._frame.slots = self._sources, self._slots
+        self._size_bytes = self._mark_bytes = self._mark = 0
+
+    def put(self, index: int, item: Any) -> None:
+        """Take what the script returned or yielded for a record: a value for slot 1, or a pair ``(slot, value)``.
+
+        Raises
+        ------
+        ActionFailed
+            The item names no output slot of the model, or the record has given too much.
+        """
+        slot = 1
+        encode = self._encode_one
+        if isinstance(item, tuple):
+            slot, item = self._route(item, index)
+            encode = self._codecs[slot].encode
+        elif encode is None:
+            raise self.failed(index, "the model has no output slot 1")
+        try:
+            value = encode(item)
+        except DataError as exc:
+            self.fail(index, "output", exc)
+            return
+        self._values.append(value)
+        self._sources.append(index)
+        self._slots.append(slot)
+        self._size_bytes += len(value) + OUTPUT_OVERHEAD_BYTES
+        if self._size_bytes - self._mark_bytes > MAX_OUTPUT_BYTES:
+            raise self.failed(index, f"one record gave more than {MAX_OUTPUT_BYTES >> 20} MiB of outputs")
+
+    def _route(self, item: tuple[Any, ...], index: int) -> tuple[int, Any]:
+        if len(item) != 2:
+            reason = f"a tuple of {len(item)} was given, but an output to a slot is (slot, value); use a list for data"
+            raise self.failed(index, reason)
+        try:
+            slot = operator.index(item[0])
+        except TypeError:
+            reason = f"a pair is (slot, value), but {item[0]!r:.40} is not a slot number; for an array use a list"
+            raise self.failed(index, reason) from None
+        if isinstance(item[0], bool) or slot not in self._codecs:
+            kind = "an input slot" if slot % 2 == 0 else "not a slot of the model"
+            raise self.failed(index, f"an output was given to slot {item[0]!r}, which is {kind}")
+        return slot, item[1]
+
+    def failed(self, index: int, reason: str, traceback: str = "") -> ActionFailed:
+        """Return the error that says that the hook failed on a record."""
+        seq_no = None if self._slot is None else self._first_seq + index
+        return ActionFailed(self._hook, reason, self._slot, seq_no, traceback)
+
+    def fail(self, index: int, stage: Literal["input", "action", "output"], error: EngineError) -> None:
+        """Note what went wrong with a record."""
+        self._frame.failures.append(Failure(index, stage, error))
+        self._size_bytes += OUTPUT_OVERHEAD_BYTES + len(str(error))
+
+    def drop(self) -> None:
+        """Forget the outputs of the record in work: it failed, and gives none."""
+        del self._values[self._mark :], self._sources[self._mark :], self._slots[self._mark :]
+
+    def next_record(self, n_done: int) -> None:
+        """Note that the record in work is done; send a frame when there is enough."""
+        self._mark, self._mark_bytes = len(self._values), self._size_bytes
+        if self._size_bytes > FLUSH_BYTES:
+            self._flush(n_done)
+            self._begin(self._frame.batch)
+
+    def finish(self, n_done: int, *, is_halted: bool = False) -> None:
+        """Send the last frame."""
+        self._frame.is_last, self._frame.is_halted = True, is_halted
+        self._flush(n_done)
+
+    def _flush(self, n_done: int) -> None:
+        now_ns = time.perf_counter_ns()
+        self._frame.n_done, self._frame.action_ns = n_done, now_ns - self._started_ns
+        self._started_ns = now_ns
+        self._send(self._frame.pack())

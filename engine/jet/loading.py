@@ -1,0 +1,71 @@
+"""The script as a module, and what is said when it raises."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from engine.errors import ScriptInvalid
+
+MAX_TRACEBACK_CHARS = 16_384
+"""Enough for the deepest of useful tracebacks, small enough to keep one with every rejected record."""
+
+
+def import_script(name: str, path: Path) -> ModuleType:
+    """Import a script's file as an ordinary module.
+
+    Its name in `sys.modules` is the model's, or ``model_<name>`` where that would hide a module of Python's or of a
+    library.
+
+    Raises
+    ------
+    ScriptInvalid
+        The script raised while it was imported.
+    """
+    taken = name.partition(".")[0]
+    module_name = f"model_{name}" if taken in sys.modules or _is_importable(taken, path) else name
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ScriptInvalid(name, f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as exc:
+        del sys.modules[module_name]
+        fix = ""
+        if isinstance(exc, ModuleNotFoundError):
+            fix = "; put the module into an attachment, or its distribution into the attachments' requirements.txt"
+        raise ScriptInvalid(name, f"{reason_of(exc)}{fix}", _line_of(exc, path), script_traceback(exc, path)) from exc
+    return module
+
+
+def _is_importable(name: str, path: Path) -> bool:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin != str(path)
+
+
+def reason_of(exc: BaseException) -> str:
+    """Return an exception as one line: ``ZeroDivisionError: division by zero``."""
+    said = str(exc)
+    return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
+
+
+def _line_of(exc: BaseException, path: Path) -> int | None:
+    lines = [line for frame, line in traceback.walk_tb(exc.__traceback__) if frame.f_code.co_filename == str(path)]
+    return lines[-1] if lines else None
+
+
+def script_traceback(exc: BaseException, path: Path) -> str:
+    """Return the traceback from the script's own frame on, without the engine's frames above it."""
+    tb = exc.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename != str(path):
+        tb = tb.tb_next
+    text = "".join(traceback.format_exception(type(exc), exc, tb, chain=tb is not None)).rstrip()
+    return text if len(text) <= MAX_TRACEBACK_CHARS else f"...{text[-MAX_TRACEBACK_CHARS:]}"

@@ -1,0 +1,171 @@
+"""Frames in, frames out: one copy of a script and the slots it reads and writes."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from types import GeneratorType
+from typing import Any, NamedTuple
+
+from engine.channel import PROTOCOL_VERSION, BatchFrame, Kind, dump_error, pack_message, unpack_message
+from engine.codecs import open_codec
+from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing
+from engine.jet.answer import Answer
+from engine.jet.cell import Cell, Phase
+from engine.jet.loading import import_script, reason_of, script_traceback
+from engine.ports import Codec
+from engine.schema import parse_schema
+from engine.script import Script, callable_arity, inspect_script
+
+
+class _Input(NamedTuple):
+    """An input slot, ready for records."""
+
+    decode: Callable[[bytes], Any]
+    action: Callable[..., Any]
+    hook: str
+    arity: int
+    is_halting: bool
+
+
+class Worker:
+    """Runs a script for an engine, whichever way the frames travel.
+
+    Parameters
+    ----------
+    send : callable
+        Takes a frame for the engine; called while a frame is handled, from the same thread.
+    cell : Cell
+        Where the record in work is noted.
+    """
+
+    def __init__(self, send: Callable[[bytes], None], cell: Cell) -> None:
+        self._send, self._cell = send, cell
+        self._inputs: dict[int, _Input] = {}
+        self._outputs: dict[int, Codec] = {}
+        self._is_halted = False
+        self._handlers: dict[Kind, Callable[[memoryview], None]] = {
+            Kind.SETUP: self._set_up,
+            Kind.SLOT: self._open_slot,
+            Kind.BEGIN: lambda body: self._run_hook(Phase.BEGIN, unpack_message(body)),
+            Kind.BATCH: self._score,
+            Kind.END: lambda body: self._run_hook(Phase.END, unpack_message(body)),
+        }
+
+    def handle(self, kind: Kind, body: memoryview) -> bool:
+        """Do what a frame asks for; return False when it was the last one."""
+        if kind is Kind.STOP:
+            return False
+        self._handlers[kind](body)
+        return True
+
+    def _set_up(self, body: memoryview) -> None:
+        message = unpack_message(body)
+        path = Path(message["path"])
+        self._cell.enter(Phase.IMPORT)
+        try:
+            _check_protocol(message["protocol"])
+            self._script: Script = inspect_script(message["source"], message["name"])
+            self._path = path
+            self._module = import_script(self._script.name, path)
+            self._actions = {
+                slot.number: self._hook(slot.action) for slot in self._script.slots.values() if slot.action is not None
+            }
+        except EngineError as exc:
+            self._send(pack_message(Kind.FAILED, dump_error(exc)))
+            return
+        self._cell.leave()
+        self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version()}))
+
+    def _hook(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._module, name, None)
+        if not callable(function):
+            raise HookMissing(self._script.name, name)
+        hook: Callable[..., Any] = function
+        return hook
+
+    def _open_slot(self, body: memoryview) -> None:
+        message = unpack_message(body)
+        number = message["slot"]
+        stream, model = (
+            None if source is None else parse_schema(source) for source in (message["schema"], message["model_schema"])
+        )
+        codec = open_codec(message["encoding"], stream, model, tagged_unions=message["tagged_unions"])
+        if number % 2:
+            self._outputs[number] = codec
+            return
+        action = self._actions[number]
+        arity = self._script.slots[number].arity or callable_arity(action)
+        is_halting = message["on_error"] == "stop"
+        self._inputs[number] = _Input(codec.decode, action, action.__name__, arity, is_halting)
+
+    def _run_hook(self, phase: Phase, batch: int) -> None:
+        name = self._script.begin if phase is Phase.BEGIN else self._script.end
+        # A begin() that takes one argument expects the job's description; there is none outside of a batch job.
+        arguments: list[dict[str, object]] = [{}] * self._script.begin_arity if phase is Phase.BEGIN else []
+        answer = Answer(self._send, batch, self._outputs, name or phase.name.lower())
+        self._cell.enter(phase, batch)
+        if name is not None:
+            try:
+                self._collect(answer, 0, self._hook(name)(*arguments))
+            except ActionFailed as exc:
+                answer.fail(0, "action", exc)
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 -- the script may raise anything
+                answer.fail(0, "action", answer.failed(0, reason_of(exc), script_traceback(exc, self._path)))
+        self._cell.leave()
+        answer.finish(1)
+
+    @staticmethod
+    def _collect(answer: Answer, index: int, result: Any) -> None:
+        if type(result) is GeneratorType:
+            for item in result:
+                answer.put(index, item)
+        elif result is not None:
+            answer.put(index, result)
+
+    def _score(self, body: memoryview) -> None:
+        batch = BatchFrame.unpack(body)
+        if self._is_halted and not batch.is_synchronous:
+            return
+        decode, action, hook, arity, is_halting = self._inputs[batch.slot]
+        answer = Answer(self._send, batch.batch, self._outputs, hook, batch.slot, batch.first_seq)
+        self._cell.enter(Phase.ACTION, batch.batch, batch.slot, batch.first_seq)
+        words, at = self._cell.words, Cell.INDEX
+        n_done = 0
+        for index, raw in enumerate(batch.values):
+            words[at] = index
+            try:
+                value = decode(raw)
+            except DataError as exc:
+                answer.fail(index, "input", exc)
+            else:
+                try:
+                    if arity == 1:
+                        result = action(value)
+                    elif arity == 2:
+                        result = action(value, batch.slot)
+                    else:
+                        result = action(value, batch.slot, batch.first_seq + index)
+                    self._collect(answer, index, result)
+                except (Exception, SystemExit) as exc:  # noqa: BLE001 -- the script may raise anything
+                    answer.drop()
+                    failure = exc if isinstance(exc, ActionFailed) else None
+                    answer.fail(
+                        index,
+                        "action",
+                        failure or answer.failed(index, reason_of(exc), script_traceback(exc, self._path)),
+                    )
+                    if is_halting and not batch.is_synchronous:
+                        self._is_halted = True
+                        break
+            n_done = index + 1
+            answer.next_record(n_done)
+        self._cell.leave()
+        answer.finish(n_done, is_halted=self._is_halted and not batch.is_synchronous)
+
+
+def _check_protocol(spoken: int) -> None:
+    if spoken != PROTOCOL_VERSION:
+        raise ConfigError(f"The engine speaks version {spoken} of the channel, and its jet version {PROTOCOL_VERSION}.")

@@ -1,0 +1,26 @@
+"""The engine at run time: its states and verbs, the manifold that moves batches, and the jets under supervision.
+
+Everything here belongs to one event loop, on the main thread; only sources and sinks have threads of their own. So
+there are no locks, and a synchronous score goes from the socket to the jet's pipe without changing threads.
+"""
+
+from engine.runtime.engine import Engine
+from engine.runtime.fitting import SlotsUnfit
+from engine.runtime.info import ConsoleLine, EngineInfo, JetInfo, ModelInfo, Outputs, RejectInfo, Scaled, SlotInfo
+from engine.runtime.states import TRANSITIONS, EngineState, Event
+
+__all__ = [
+    "TRANSITIONS",
+    "ConsoleLine",
+    "Engine",
+    "EngineInfo",
+    "EngineState",
+    "Event",
+    "JetInfo",
+    "ModelInfo",
+    "Outputs",
+    "RejectInfo",
+    "Scaled",
+    "SlotInfo",
+    "SlotsUnfit",
+]

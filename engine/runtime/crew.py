@@ -1,0 +1,122 @@
+"""The jets that run one model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from engine.channel import OutputFrame
+from engine.errors import EngineError
+from engine.registry import Model
+from engine.runtime.info import Scaled
+from engine.runtime.jets import Jet, JetOwner
+from engine.runtime.launcher import Launcher
+from engine.settings import Settings
+
+T = TypeVar("T")
+
+
+class Crew:
+    """Some copies of a model, loaded, begun and ended together.
+
+    Parameters
+    ----------
+    model : Model
+        What they run.
+    owner : JetOwner
+        Who is told what comes of their work.
+    settings : Settings
+        Limits and folders.
+    is_inline : bool
+        Run the script in this process.
+    """
+
+    def __init__(self, model: Model, owner: JetOwner, settings: Settings, *, is_inline: bool = False) -> None:
+        self.model, self.jets = model, list[Jet]()
+        self._owner, self._settings = owner, settings
+        self._launcher = Launcher(model, settings, is_inline=is_inline)
+        self._last_number = 0
+
+    @property
+    def working(self) -> list[Jet]:
+        """The jets that get records: all of them when no record depends on another, else the first."""
+        return self.jets if self.model.script.is_stateless else self.jets[:1]
+
+    def policy(self, slot: int) -> str:
+        """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
+        return self._launcher.policy(slot)
+
+    def scaled(self, n_jets: int) -> Scaled:
+        """Say what so many jets are good for."""
+        n_working = n_jets if self.model.script.is_stateless else min(1, n_jets)
+        note = ""
+        if n_working < n_jets:
+            names = ", ".join(self.model.script.state) or "what the engine cannot keep"
+            note = (
+                f"The model has state ({names}), so its records are one task, and {n_jets - n_working} of {n_jets} jets"
+                " idle. If no record depends on another, say so in the script: # engine.state: none"
+            )
+        return Scaled(n_jets, n_working, note)
+
+    async def grow(self, n_jets: int) -> list[Jet]:
+        """Start so many more jets and have them import the script; they take part from `join` on.
+
+        Raises
+        ------
+        AssetError, ModelError
+            One of them cannot be set up; all of them are ended.
+        """
+        first = self._last_number + 1
+        self._last_number += n_jets
+        jets = [Jet(number, self._launcher, self._owner, self._settings) for number in range(first, first + n_jets)]
+        await self._together(jets, (jet.load() for jet in jets))
+        return jets
+
+    async def begin(self, jets: list[Jet]) -> list[OutputFrame]:
+        """Call ``begin()`` in jets and return what it gave; raises as `grow`."""
+        frames = await self._together(jets, (jet.begin() for jet in jets))
+        return [frame for given in frames for frame in given]
+
+    async def end(self) -> list[OutputFrame]:
+        """Call ``end()`` in every jet and return what it gave.
+
+        Raises
+        ------
+        ModelError
+            It raised, or its process ended.
+        """
+        return [frame for given in await gather(jet.end() for jet in self.jets) for frame in given]
+
+    async def _together(self, jets: list[Jet], work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        try:
+            return await gather(work)
+        except BaseException:
+            await self.stop(jets, is_kill=True)
+            raise
+
+    async def retire(self, jets: list[Jet]) -> None:
+        """End jets whose streams go on: ``end()`` runs, and what it gives is discarded."""
+        for jet in jets:
+            with contextlib.suppress(EngineError):
+                await jet.end()
+        await self.stop(jets)
+
+    async def stop(self, jets: list[Jet], *, is_kill: bool = False) -> None:
+        """End jets: when they are through with what they have, or at once."""
+        await asyncio.gather(*(jet.stop(is_kill=is_kill) for jet in jets))
+
+    async def abandon(self) -> None:
+        """End all of it at once, an environment that is being built included."""
+        self._launcher.cancel()
+        await self.stop(self.jets, is_kill=True)
+
+
+async def gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Wait for all of it, and only then raise the first error, so that nothing is left half done."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

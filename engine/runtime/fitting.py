@@ -1,0 +1,73 @@
+"""Whether a model and its streams fit, and how that makes the slots coded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.errors import ConfigError, SchemaMismatch
+from engine.registry import Model
+from engine.schema import Schema, check_resolution
+from engine.streams import Stream
+
+
+class SlotsUnfit(ConfigError):
+    """A stream sits on a slot that the model does not use, or their schemas do not fit."""
+
+
+def model_schema(model: Model, slot: int) -> Schema | None:
+    """Return the schema that a model's slot names."""
+    name = model.script.slots[slot].schema
+    return None if name is None else model.schemas[name]
+
+
+def check_fit(model: Model, streams: Mapping[int, Stream]) -> None:
+    """Refuse streams that the model cannot work with.
+
+    A stream's schema is the writer's on an input, and the reader's on an output.
+
+    Raises
+    ------
+    SlotsUnfit
+        The sentence names the slot, the stream, and the path of the mismatch.
+    """
+    for slot, stream in streams.items():
+        if slot not in model.script.slots:
+            used = ", ".join(map(str, sorted(model.script.slots)))
+            raise SlotsUnfit(
+                f"Stream {stream.name!r} is attached to slot {slot}, which model {model.script.name!r} does not use"
+                f" (it uses {used}). Detach it first."
+            )
+        inner, outer = model_schema(model, slot), stream.own_schema
+        if stream.encoding == "avro-binary" and inner is None and outer is None:
+            raise SlotsUnfit(
+                f"Stream {stream.name!r} on slot {slot} is avro-binary, which needs a schema: name one in the stream's"
+                f' descriptor ("Schema") or in the script (# engine.schema.{slot}: NAME).'
+            )
+        if inner is None or outer is None:
+            continue
+        try:
+            check_resolution(*((inner, outer) if slot % 2 else (outer, inner)))
+        except SchemaMismatch as exc:
+            direction = "what the model writes" if slot % 2 else "what the stream carries"
+            raise SlotsUnfit(
+                f"Stream {stream.name!r} does not fit slot {slot} of model {model.script.name!r}: {direction} cannot"
+                f" be read as the other side asks. {exc}"
+            ) from exc
+
+
+def missing_slots(model: Model, streams: Mapping[int, Stream]) -> list[int]:
+    """Return the slots that the model uses and no stream is attached to."""
+    return sorted(set(model.script.slots) - set(streams))
+
+
+def coding_of(model: Model, slot: int, stream: Stream, policy: str) -> dict[str, object]:
+    """Return the SLOT message: how a jet of the model decodes or encodes what the stream carries."""
+    inner, outer = model_schema(model, slot), stream.own_schema
+    return {
+        "slot": slot,
+        "encoding": stream.encoding,
+        "schema": outer.source if outer is not None else None,
+        "model_schema": inner.source if inner is not None else None,
+        "tagged_unions": stream.tagged_unions,
+        "on_error": policy,
+    }

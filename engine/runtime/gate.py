@@ -1,0 +1,83 @@
+"""Where requests bring records and fetch outputs: REST streams, and synchronous scores."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+from engine import metrics
+from engine.errors import EngineError, StreamError, StreamTimeout
+from engine.runtime.info import Outputs
+from engine.runtime.intake import Intake
+from engine.runtime.manifold import Manifold
+from engine.runtime.outlet import Outlet
+from engine.runtime.work import Work
+from engine.transports import RestInbox, RestOutbox
+
+
+class Gate:
+    """Puts records into the REST streams of a manifold, and takes outputs from them."""
+
+    def __init__(self, manifold: Manifold) -> None:
+        self._manifold = manifold
+
+    def accept(self, slot: int, bodies: Sequence[bytes]) -> int:
+        """Take the bodies of requests for an input; return how many records that is.
+
+        Raises
+        ------
+        RetryAfter
+            There is no room.
+        StreamError
+            No REST stream is attached to the slot.
+        """
+        _, inbox = self._input(slot)
+        return inbox.put(*bodies)
+
+    async def score(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float) -> list[bytes]:
+        """Score one record; see `Engine.score`."""
+        intake, _ = self._input(input_slot)
+        if output_slot not in self._manifold.outlets:
+            raise StreamError(f"No stream is attached to output slot {output_slot}.")
+        started_s = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        caller: asyncio.Future[list[bytes]] = loop.create_future()
+        expiry = loop.call_later(timeout_s, _expire, caller, timeout_s)
+        intake.last_seq += 1
+        self._manifold.score(Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot))
+        try:
+            return await caller
+        finally:
+            expiry.cancel()
+            metrics.observe_score(time.perf_counter() - started_s)
+
+    async def outputs(self, slot: int, after: int | None, limit: int | None, wait_s: float | None) -> Outputs:
+        """Return what a REST output holds; see `Engine.outputs`."""
+        outlet, outbox = self._output(slot)
+        if after is not None:
+            outbox.acknowledge(after)
+        if wait_s is not None:
+            with contextlib.suppress(TimeoutError, EngineError):  # what is there is the answer all the same
+                await asyncio.wait_for(self._manifold.settled(), wait_s)
+        records = outbox.peek(after or 0, limit)
+        values = [value for _, value in records]
+        return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values)
+
+    def _input(self, slot: int) -> tuple[Intake, RestInbox]:
+        intake = self._manifold.intakes.get(slot)
+        if intake is None or intake.inbox is None:
+            raise StreamError(f"No REST stream is attached to input slot {slot}.")
+        return intake, intake.inbox
+
+    def _output(self, slot: int) -> tuple[Outlet, RestOutbox]:
+        outlet = self._manifold.outlets.get(slot)
+        if outlet is None or not isinstance(outlet.sink, RestOutbox):
+            raise StreamError(f"No REST stream is attached to output slot {slot}.")
+        return outlet, outlet.sink
+
+
+def _expire(caller: asyncio.Future[list[bytes]], timeout_s: float) -> None:
+    if not caller.done():
+        caller.set_exception(StreamTimeout("The record was not scored", timeout_s))

@@ -1,0 +1,108 @@
+"""What an engine says of itself: plain values, for the API, the command line and the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLine:
+    """One line that a script printed.
+
+    `slot` and `seq_no` name the record in work, where there was one.
+    """
+
+    jet: int
+    stream: str
+    text: str
+    slot: int | None = None
+    seq_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The loaded model. `state` names what the engine takes as the script's state, `notes` what load had to say."""
+
+    name: str
+    digest: str
+    sloc: int
+    is_stateless: bool
+    state: list[str]
+    notes: list[str]
+    n_jets: int
+    n_working: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """One slot: what the model says of it, what is attached to it, and what went through it.
+
+    `n_records` counts records read or written since the stream was attached; `n_rejected` those of them that were bad;
+    `position` is where its source would go on.
+    """
+
+    slot: int
+    name: str | None
+    schema: str | None
+    action: str | None
+    stream: str | None
+    transport: str | None
+    encoding: str | None
+    is_eof: bool
+    n_records: int
+    n_rejected: int
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class JetInfo:
+    """One running copy of the model. `rss_bytes` is what it holds in memory now."""
+
+    number: int
+    pid: int | None
+    status: str
+    n_records: int
+    n_restarts: int
+    rss_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectInfo:
+    """One record that was not scored. `value` is its head, as text."""
+
+    slot: int
+    seq_no: int
+    stage: str
+    reason: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """All of it. `waits_for` says what is missing before the engine starts, `error` why it stopped."""
+
+    state: str
+    error: str | None = None
+    waits_for: list[str] = field(default_factory=list)
+    model: ModelInfo | None = None
+    slots: list[SlotInfo] = field(default_factory=list)
+    jets: list[JetInfo] = field(default_factory=list)
+    rejects: list[RejectInfo] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What a change of scale led to. `note` says so where some copies have nothing to do."""
+
+    n_jets: int
+    n_working: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Records of a REST output, oldest first; `last_seq` is the last one's number, by which they are acknowledged."""
+
+    values: list[bytes]
+    last_seq: int
+    is_eof: bool

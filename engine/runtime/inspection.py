@@ -1,0 +1,86 @@
+"""What `Engine.inspect` returns, gathered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.registry import Model
+from engine.runtime.crew import Crew
+from engine.runtime.fitting import missing_slots
+from engine.runtime.info import EngineInfo, JetInfo, ModelInfo, SlotInfo
+from engine.runtime.intake import Intake
+from engine.runtime.jets import Jet
+
+if TYPE_CHECKING:
+    from engine.runtime.engine import Engine
+    from engine.runtime.outlet import Outlet
+
+_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+
+
+def inspect_engine(engine: Engine) -> EngineInfo:
+    """Return what there is to say about an engine now."""
+    crew, manifold = engine.manifold.crew, engine.manifold
+    model = crew.model if crew is not None else None
+    ends: dict[int, Intake | Outlet] = {**manifold.intakes, **manifold.outlets}
+    used = set(model.script.slots) if model is not None else set()
+    return EngineInfo(
+        state=engine.state.value,
+        error=str(engine.error) if engine.error is not None else None,
+        waits_for=_waits_for(engine, model),
+        model=_model_info(crew, engine.n_jets) if crew is not None else None,
+        slots=[_slot_info(slot, model, ends.get(slot)) for slot in sorted(used | set(ends))],
+        jets=[_jet_info(jet) for jet in (crew.jets if crew is not None else [])],
+        rejects=list(engine.rejects.latest),
+    )
+
+
+def _waits_for(engine: Engine, model: Model | None) -> list[str]:
+    if engine.state.value != "INIT":
+        return []
+    if model is None:
+        return ["a model"]
+    return [f"a stream on slot {slot}" for slot in missing_slots(model, engine.streams)]
+
+
+def _model_info(crew: Crew, n_jets: int) -> ModelInfo:
+    script = crew.model.script
+    scaled = crew.scaled(n_jets)
+    notes = [*map(str, script.notes), *map(str, script.unkept), *([scaled.note] if scaled.note else [])]
+    state = [str(name) for name in script.state_names]
+    return ModelInfo(
+        script.name, crew.model.digest, script.sloc, script.is_stateless, state, notes, n_jets, scaled.n_working
+    )
+
+
+def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None) -> SlotInfo:
+    slot = model.script.slots.get(number) if model is not None else None
+    stream = end.stream if end is not None else None
+    intake = end if isinstance(end, Intake) else None
+    return SlotInfo(
+        slot=number,
+        name=slot.name if slot is not None else None,
+        schema=slot.schema if slot is not None else None,
+        action=slot.action if slot is not None else None,
+        stream=stream.name if stream is not None else None,
+        transport=stream.transport if stream is not None else None,
+        encoding=stream.encoding if stream is not None else None,
+        is_eof=end.is_eof if end is not None else False,
+        n_records=end.n_records if end is not None else 0,
+        n_rejected=end.n_rejected if end is not None else 0,
+        position=intake.position if intake is not None else None,
+    )
+
+
+def _jet_info(jet: Jet) -> JetInfo:
+    return JetInfo(jet.number, jet.pid, jet.status.value, jet.n_records, jet.n_restarts, _rss_bytes(jet.pid))
+
+
+def _rss_bytes(pid: int | None) -> int | None:
+    """Return a process's resident memory: the second number of `/proc/PID/statm`, in pages (proc(5))."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return None

@@ -1,0 +1,368 @@
+"""A jet under supervision: loaded, begun, fed, watched, and started again when it ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from engine import metrics
+from engine.channel import (
+    PIPE_BYTES,
+    PROTOCOL_VERSION,
+    BatchFrame,
+    Failure,
+    Kind,
+    OutputFrame,
+    load_error,
+    pack_message,
+    unpack_message,
+)
+from engine.errors import EngineError, ModelCrashed, ModelStalled
+from engine.jet import Cell
+from engine.log import get_logger
+from engine.runtime.info import ConsoleLine
+from engine.runtime.launcher import Launcher
+from engine.runtime.runner import Runner
+from engine.runtime.work import Sent, Work
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.runtime.intake import Intake
+    from engine.runtime.outlet import Outlet
+
+log = get_logger(__name__)
+
+N_IN_FLIGHT = 4
+"""Batches under way to one jet: enough that it never waits for the engine, few enough that a pause bites soon."""
+
+N_KILLS = 2
+"""A record in work at this many ends of a jet is taken for their cause."""
+
+SLOW_S = 60.0
+"""How often a record without a time-out is warned about."""
+
+STOP_S = 5.0
+"""What a jet gets to end by itself before it is killed."""
+
+
+class JetStatus(enum.Enum):
+    """What a jet is good for."""
+
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+class JetOwner(Protocol):
+    """Who is told what comes of the work."""
+
+    @property
+    def outlets(self) -> Mapping[int, Outlet]:
+        """What is attached to the output slots."""
+
+    def on_answer(self, work: Work) -> None:
+        """Look at a work of which more was answered."""
+
+    def on_ready(self) -> None:
+        """Give work again: the jet was started anew."""
+
+    def on_broken(self, error: EngineError) -> None:
+        """Stop: the jet cannot be started again."""
+
+    def on_console(self, line: ConsoleLine) -> None:
+        """Take a line that the script printed."""
+
+
+class Jet:
+    """One copy of a model.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 1.
+    launcher : Launcher
+        Starts its runners.
+    owner : JetOwner
+        Who is told.
+    """
+
+    def __init__(self, number: int, launcher: Launcher, owner: JetOwner, settings: Settings) -> None:
+        self.number, self.status = number, JetStatus.STARTING
+        self.n_records = self.n_restarts = 0
+        self._launcher, self._owner, self._settings = launcher, owner, settings
+        self._runner: Runner | None = None
+        self._waiting: asyncio.Future[list[OutputFrame]] | None = None
+        self._collected: list[OutputFrame] = []
+        self._exited: asyncio.Future[int] | None = None
+        self._in_flight: deque[Sent] = deque()
+        self._in_flight_bytes = 0
+        self._coded: dict[int, Intake | Outlet] = {}
+        self._last_batch = 0
+        self._kills: Counter[tuple[int, int]] = Counter()
+        self._n_vain = 0
+        self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
+        self._stalled: ModelStalled | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._runner.pid if self._runner is not None else None
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Say whether a batch of this size may be submitted: what is under way always fits into the pipe."""
+        if self.status is not JetStatus.READY or len(self._in_flight) >= N_IN_FLIGHT:
+            return False
+        return not self._in_flight or self._in_flight_bytes + size_bytes <= PIPE_BYTES
+
+    @property
+    def n_in_flight(self) -> int:
+        """Batches under way."""
+        return len(self._in_flight)
+
+    def policy(self, slot: int) -> str:
+        """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
+        return self._launcher.policy(slot)
+
+    async def load(self) -> None:
+        """Start a runner and have it import the script.
+
+        Raises
+        ------
+        ModelError
+            The script raised, or its process ended.
+        """
+        self._coded.clear()
+        self._stalled = None
+        self._exited = asyncio.get_running_loop().create_future()
+        self._runner = await self._launcher.launch(self.number, self)
+        script = self._launcher.model.script
+        message = {"protocol": PROTOCOL_VERSION, "name": script.name, "source": script.source}
+        await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))
+
+    async def begin(self) -> list[OutputFrame]:
+        """Call ``begin()`` and return what it gave; from then on the jet takes work.
+
+        Raises
+        ------
+        ModelError
+            It raised, or its process ended.
+        """
+        self.code_outputs()
+        frames = await self._call(Kind.BEGIN)
+        self.status = JetStatus.READY
+        return frames
+
+    async def end(self) -> list[OutputFrame]:
+        """Call ``end()`` and return what it gave; raises as `begin` does."""
+        return await self._call(Kind.END)
+
+    def code_outputs(self) -> None:
+        """Have the jet encode as the streams ask that are attached to the output slots now."""
+        for outlet in self._owner.outlets.values():
+            self._code(outlet)
+
+    def _code(self, end: Intake | Outlet) -> None:
+        if self._coded.get(end.slot) is not end:
+            self._coded[end.slot] = end
+            self._send(pack_message(Kind.SLOT, self._launcher.coding(end.slot, end.stream)))
+
+    def _send(self, frame: bytes) -> None:
+        if self._runner is not None:
+            self._runner.send(frame)
+
+    async def _ask(self, frame: bytes) -> list[OutputFrame]:
+        self._collected = []
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._send(frame)
+        return await self._waiting
+
+    async def _call(self, kind: Kind) -> list[OutputFrame]:
+        self._last_batch += 1
+        frames = await self._ask(pack_message(kind, self._last_batch))
+        failures = [failure for frame in frames for failure in frame.failures]
+        if failures:
+            raise failures[0].error
+        return frames
+
+    def submit(self, work: Work) -> None:
+        """Send a batch; the answers come to the owner, in the order of the batches."""
+        self._send_part(Sent(0, work, 0, len(work.values), work.size_bytes))
+        work.n_open = 1
+
+    def _send_part(self, part: Sent) -> None:
+        work = part.work
+        self._code(work.intake)
+        self._last_batch += 1
+        part.batch, part.n_done = self._last_batch, 0
+        self._in_flight.append(part)
+        self._in_flight_bytes += part.size_bytes
+        values = work.values[part.start : part.stop]
+        is_synchronous = work.caller is not None
+        self._send(BatchFrame(part.batch, work.slot, work.first_seq + part.start, values, is_synchronous).pack())
+
+    def on_frame(self, kind: Kind, body: memoryview) -> None:
+        """Take what the script's side says."""
+        if kind is Kind.OUTPUT:
+            self._take(OutputFrame.unpack(body))
+        elif self._waiting is not None and not self._waiting.done():
+            if kind is Kind.LOADED:
+                self._waiting.set_result([])
+            else:
+                self._waiting.set_exception(load_error(unpack_message(body)))
+
+    def _take(self, frame: OutputFrame) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._collected.append(frame)
+            if frame.is_last:
+                self._waiting.set_result(self._collected)
+            return
+        part = self._in_flight[0]
+        work = part.work
+        n_before, part.n_done = part.n_done, frame.n_done
+        work.take(frame.values, frame.slots)
+        metrics.add_action_time(frame.n_done - n_before, frame.action_ns / 1e9)
+        work.failures += [replace(failure, index=part.start + failure.index) for failure in frame.failures]
+        if frame.is_last:
+            self._in_flight.popleft()
+            self._in_flight_bytes -= part.size_bytes
+            self.n_records += part.stop - part.start
+            self._n_vain = 0
+            if frame.is_halted:
+                work.fatal = frame.failures[-1].error
+            self._close_part(work)
+        self._owner.on_answer(work)
+
+    @staticmethod
+    def _close_part(work: Work) -> None:
+        work.n_open -= 1
+        work.is_done = work.n_open == 0
+
+    def on_console(self, stream: str, text: str, record: tuple[int, int] | None) -> None:
+        """Pass a printed line on."""
+        slot, seq_no = record if record is not None else (None, None)
+        self._owner.on_console(ConsoleLine(self.number, stream, text, slot, seq_no))
+
+    def on_exit(self, exit_code: int) -> None:
+        """Settle what the end of the runner means."""
+        runner, self._runner = self._runner, None
+        self._launcher.clean(self.number)
+        if self._exited is not None and not self._exited.done():
+            self._exited.set_result(exit_code)
+        if self.status is JetStatus.STOPPED or runner is None:
+            self._give_up(EngineError("The model was stopped."))
+            return
+        error = self._stalled or ModelCrashed(exit_code, runner.cell.describe())
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+            return
+        log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
+        self._blame(runner.cell, error)
+        self._begin_restart(error)
+
+    def _give_up(self, error: EngineError) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+        for part in self._in_flight:
+            caller = part.work.caller
+            if caller is not None and not caller.done():
+                caller.set_exception(error)
+        self._in_flight.clear()
+
+    def _blame(self, cell: Cell, error: EngineError) -> None:
+        """Count the record in work against itself, and cut what is under way to what is not answered yet."""
+        self._watched = None, 0.0
+        parts, self._in_flight, self._in_flight_bytes = self._in_flight, deque(), 0
+        record = cell.record
+        for part in parts:
+            work, start = part.work, part.start + part.n_done
+            rest = [(start, part.stop)]
+            if record is not None and part.batch == cell.words[Cell.BATCH]:
+                index = record[1] - work.first_seq
+                self._kills[record] += 1
+                if work.caller is not None or self._kills[record] >= N_KILLS:
+                    del self._kills[record]
+                    self._n_vain = 0
+                    work.failures.append(Failure(index, "action", error))
+                    rest = [(start, index)]
+                    if work.caller is None and self.policy(work.slot) == "stop":
+                        work.fatal = error
+                    else:
+                        rest.append((index + 1, part.stop))
+            rest = [(first, last) for first, last in rest if first < last]
+            work.n_open += len(rest)
+            self._in_flight += [
+                Sent(0, work, first, last, sum(map(len, work.values[first:last]))) for first, last in rest
+            ]
+            self._close_part(work)
+            if work.is_done:
+                self._owner.on_answer(work)
+
+    def _begin_restart(self, error: EngineError) -> None:
+        self.status = JetStatus.RESTARTING
+        self._task = asyncio.get_running_loop().create_task(self._restart(error))
+
+    async def _restart(self, error: EngineError) -> None:
+        while self.status is JetStatus.RESTARTING:
+            self._n_vain += 1
+            if self._n_vain > self._settings.n_restarts:
+                self._owner.on_broken(error)
+                return
+            backoff_s = self._settings.restart_backoff_s * 2 ** (self._n_vain - 1)
+            await asyncio.sleep(min(backoff_s, self._settings.restart_backoff_max_s))
+            self.n_restarts += 1
+            metrics.count_restart()
+            log.info("jet.restart", jet=self.number, attempt=self._n_vain)
+            try:
+                await self.load()
+                await self.begin()  # what it gives was given before
+            except (ModelCrashed, ModelStalled) as exc:
+                error = exc
+            except EngineError as exc:
+                self._owner.on_broken(exc)
+                return
+        parts, self._in_flight = self._in_flight, deque()
+        for part in parts:
+            self._send_part(part)
+        self._owner.on_ready()
+
+    def watch(self, now_s: float) -> None:
+        """Look at the record in work, against the time it may take. Called a few times within that time."""
+        if self._runner is None:
+            return
+        record, timeout_s = self._runner.cell.record, self._launcher.model.script.timeout_s
+        watched, since_s = self._watched
+        if record is None or record != watched:
+            self._watched = record, now_s
+        elif timeout_s is not None and now_s - since_s > timeout_s:
+            self._stalled = ModelStalled(timeout_s, self._runner.cell.describe())
+            self._runner.kill()
+        elif timeout_s is None and now_s - since_s > SLOW_S:
+            log.warning("record.slow", jet=self.number, slot=record[0], seq_no=record[1], seconds=SLOW_S)
+            self._watched = record, now_s
+
+    async def stop(self, *, is_kill: bool = False) -> None:
+        """End the runner: when it is through with what it has, or at once."""
+        is_first = self.status is not JetStatus.STOPPED
+        self.status = JetStatus.STOPPED
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._runner is None or self._exited is None:
+            self._give_up(EngineError("The model was stopped."))
+            return
+        if is_kill or not is_first:
+            self._runner.kill()
+        else:
+            self._runner.stop()
+        done, _ = await asyncio.wait([self._exited], timeout=STOP_S)
+        if not done:
+            self._runner.kill()
+            await self._exited

@@ -1,0 +1,91 @@
+"""Starts the runners of one model: a folder, an environment, a process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+from engine.log import get_logger
+from engine.registry import Model
+from engine.runtime.environment import import_path, build_environment
+from engine.runtime.fitting import coding_of
+from engine.runtime.inline import InlineRunner
+from engine.runtime.process import ProcessRunner
+from engine.runtime.runner import Runner, RunnerEvents
+from engine.runtime.workdir import Workdir
+from engine.settings import Settings
+from engine.streams import Stream
+
+log = get_logger(__name__)
+
+
+class Launcher:
+    """Knows how to run a model.
+
+    Parameters
+    ----------
+    model : Model
+        What to run.
+    settings : Settings
+        Memory limit and folders.
+    is_inline : bool
+        Run the script in this process.
+    """
+
+    def __init__(self, model: Model, settings: Settings, *, is_inline: bool = False) -> None:
+        self.model, self._settings, self._is_inline = model, settings, is_inline
+        self._folders: dict[int, Workdir] = {}
+        self._stop = threading.Event()
+
+    def policy(self, slot: int) -> str:
+        """Return what becomes of a record of the slot on which the script raises; unasked, nothing is lost."""
+        return self.model.script.on_error.get(slot) or "stop"
+
+    def coding(self, slot: int, stream: Stream) -> dict[str, object]:
+        """Return how a jet of the model is to code a stream; see `engine.runtime.fitting.coding_of`."""
+        return coding_of(self.model, slot, stream, self.policy(slot))
+
+    async def launch(self, number: int, events: RunnerEvents) -> Runner:
+        """Start a runner in a fresh folder.
+
+        Raises
+        ------
+        AssetError
+            An attachment cannot be unpacked.
+        EnvironmentFailed
+            The model's requirements cannot be installed.
+        """
+        folder = await asyncio.to_thread(Workdir, self.model, number)
+        self._folders[number] = folder
+        self.script_path(number).write_text(self.model.script.source, encoding="utf-8")
+        if self._is_inline:
+            return InlineRunner(folder.path, events)
+        python = Path(sys.executable)
+        if folder.requirements is not None:
+            python = await asyncio.to_thread(self._environment_of, folder.requirements)
+        memory = self._settings.memory_limit_bytes
+        return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, events)
+
+    def _environment_of(self, requirements: Path) -> Path:
+        name = self.model.script.name
+
+        def on_progress(line: str) -> None:
+            log.info("environment.build", model=name, progress=line)
+
+        cache_dir = self._settings.cache_dir
+        return build_environment(name, requirements, cache_dir, on_progress=on_progress, stop=self._stop).python
+
+    def cancel(self) -> None:
+        """Give up an environment that is being built."""
+        self._stop.set()
+
+    def script_path(self, number: int) -> Path:
+        """Return where a jet finds its script."""
+        return self._folders[number].path / f"{self.model.script.name}.py"
+
+    def clean(self, number: int) -> None:
+        """Remove the folder of a jet that has ended."""
+        if (folder := self._folders.pop(number, None)) is not None:
+            folder.close()

@@ -1,0 +1,229 @@
+"""Moves batches from streams to jets and back, in order, and never more of them than there is room for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from engine import metrics
+from engine.channel import Failure, OutputFrame
+from engine.errors import DecodeError, EngineError
+from engine.record import Batch, Oversized
+from engine.runtime.crew import Crew
+from engine.runtime.info import ConsoleLine
+from engine.runtime.intake import Intake
+from engine.runtime.outlet import Outlet
+from engine.runtime.rejects import RejectLog
+from engine.runtime.work import Work
+
+
+class ManifoldOwner(Protocol):
+    """Who decides what comes of it."""
+
+    def on_inputs_ended(self) -> None:
+        """All inputs are at their end, and everything they gave was scored and handed to the outlets."""
+
+    def on_broken(self, error: EngineError) -> None:
+        """Stop: a stream, a jet or a record is broken."""
+
+    def on_console(self, line: ConsoleLine) -> None:
+        """Take a line that the script printed."""
+
+
+class Manifold:
+    """The streams and jets of an engine, and what is under way between them.
+
+    Parameters
+    ----------
+    owner : ManifoldOwner
+        Who decides.
+    rejects : RejectLog
+        Where records go that are not scored.
+    """
+
+    def __init__(self, owner: ManifoldOwner, rejects: RejectLog) -> None:
+        self.intakes: dict[int, Intake] = {}
+        self.outlets: dict[int, Outlet] = {}
+        self.crew: Crew | None = None
+        self.is_open = False
+        """Whether batches are given to the jets."""
+        self._owner, self._rejects = owner, rejects
+        self._queue: deque[Work] = deque()
+        self._order: deque[Work] = deque()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """No batch is in a jet."""
+        return not self._order
+
+    def open(self) -> None:
+        """Give batches to the jets from now on."""
+        self.is_open = True
+        self.pump()
+
+    async def hold(self) -> None:
+        """Give no more batches, and wait until the jets are through with theirs."""
+        self.is_open = False
+        await self._until(lambda: self.is_idle)
+
+    async def settled(self) -> None:
+        """Wait until what was accepted and read before this call is scored, and its outputs are written."""
+        ends = {
+            intake: intake.inbox.n_accepted if intake.inbox is not None else intake.last_position
+            for intake in self.intakes.values()
+        }
+        await self._until(lambda: all(intake.position >= end for intake, end in ends.items()))
+        for outlet in list(self.outlets.values()):
+            await outlet.settle()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def on_batch(self, intake: Intake, batch: Batch) -> None:
+        """Queue what a source gave; records over the limit never get to a jet."""
+        first_seq = intake.last_seq + 1
+        intake.last_seq += len(batch)
+        intake.last_position = batch.positions[-1]
+        metrics.count_records(intake.slot, "accepted", len(batch))
+        start = 0
+        for index, value in enumerate(batch.values):
+            if isinstance(value, Oversized):
+                self._enqueue(intake, batch, first_seq, start, index)
+                self._enqueue(intake, batch, first_seq, index, index + 1)
+                error = DecodeError(intake.stream.encoding, f"{value.size_bytes:,} bytes are over the limit")
+                self._queue[-1].failures.append(Failure(0, "input", error))
+                self._queue[-1].is_done = True
+                start = index + 1
+        self._enqueue(intake, batch, first_seq, start, len(batch))
+        self._queue[-1].ends_batch = True
+        self.pump()
+
+    def _enqueue(self, intake: Intake, batch: Batch, first_seq: int, start: int, stop: int) -> None:
+        if start < stop:
+            self._queue.append(Work(intake, first_seq + start, batch.values[start:stop], batch.positions[start:stop]))
+
+    def score(self, work: Work) -> None:
+        """Queue a record that somebody waits for."""
+        self._queue.append(work)
+        self.pump()
+
+    def pump(self) -> None:
+        """Give the jets what they have room for."""
+        if not self.is_open or self.crew is None or any(outlet.is_full for outlet in self.outlets.values()):
+            return
+        while self._queue:
+            work = self._queue[0]
+            if not work.is_done:
+                size_bytes = work.size_bytes
+                jets = [jet for jet in self.crew.working if jet.has_room(size_bytes)]
+                if not jets:
+                    break
+                min(jets, key=lambda jet: jet.n_in_flight).submit(work)
+            self._queue.popleft()
+            self._order.append(work)
+            if work.ends_batch:
+                work.intake.more()
+        if self._order and self._order[0].is_done:
+            self._deliver()
+
+    def on_answer(self, work: Work) -> None:
+        """Hand on what the oldest works gave."""
+        if work is self._order[0]:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        while self._order:
+            work = self._order[0]
+            for slot, values in work.outputs.items():
+                self._put(slot, values)
+            work.outputs = {}
+            if not work.is_done:
+                break
+            self._order.popleft()
+            self._settle(work)
+            if work.fatal is not None:
+                self._owner.on_broken(work.fatal)
+                return
+        self._wake()
+        self.pump()
+        self.check_end()
+
+    def _put(self, slot: int, values: list[bytes]) -> None:
+        metrics.count_records(slot, "written", len(values))
+        self.outlets[slot].put(values)
+
+    def put_hook_outputs(self, frames: Iterable[OutputFrame]) -> None:
+        """Write what ``begin()`` or ``end()`` gave."""
+        for frame in frames:
+            for value, slot in zip(frame.values, frame.slots, strict=True):
+                self._put(slot, [value])
+
+    def _settle(self, work: Work) -> None:
+        intake, n_records = work.intake, len(work.values)
+        n_failed = len({failure.index for failure in work.failures})
+        metrics.count_records(work.slot, "scored", n_records - n_failed)
+        intake.n_settled += n_records
+        intake.n_rejected += n_failed
+        if work.caller is not None:
+            work.reply()
+            return
+        intake.position = work.positions[n_records - 1]
+        for failure in work.failures:
+            if failure.error is work.fatal:
+                continue
+            is_skipped = failure.stage == "action" and self.crew is not None and self.crew.policy(work.slot) == "skip"
+            metrics.count_records(work.slot, "skipped" if is_skipped else "rejected", 1)
+            if not is_skipped:
+                index = failure.index
+                seq_no, position, value = work.first_seq + index, work.positions[index], work.values[index]
+                self._rejects.add(work.slot, seq_no, position, failure.stage, value, failure.error)
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def on_end(self) -> None:
+        """Look whether the other intakes are at their end as well."""
+        self.check_end()
+
+    def check_end(self) -> None:
+        """Tell the owner when all is done."""
+        is_all_read = bool(self.intakes) and all(intake.is_eof for intake in self.intakes.values())
+        if self.is_open and is_all_read and not self._queue and not self._order:
+            self._owner.on_inputs_ended()
+
+    def on_room(self) -> None:
+        """Go on after an outlet has caught up."""
+        self.pump()
+
+    def on_ready(self) -> None:
+        """Go on after a jet was started again."""
+        self.pump()
+
+    def on_broken(self, error: EngineError) -> None:
+        """Pass on that a stream or a jet is broken for good."""
+        self._owner.on_broken(error)
+
+    def on_console(self, line: ConsoleLine) -> None:
+        """Pass a printed line on."""
+        self._owner.on_console(line)
+
+    def abandon(self, error: EngineError) -> None:
+        """Drop all that is under way: whoever waits for something gets the error."""
+        self.is_open = False
+        works, self._queue, self._order = [*self._queue, *self._order], deque(), deque()
+        for work in works:
+            if work.caller is not None and not work.caller.done():
+                work.caller.set_exception(error)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
