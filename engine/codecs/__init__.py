@@ -1,0 +1,6 @@
+"""Encodings: what turns the bytes of one record into a Python value and back."""
+
+from engine.codecs.compiled import CompiledCodec
+from engine.codecs.opening import KNOWN, NOT_BUILT, open_codec
+
+__all__ = ["KNOWN", "NOT_BUILT", "CompiledCodec", "open_codec"]
