@@ -1,4 +1,1 @@
-"""The demonstration: real prices from nothing to scores, and the training of the model that scores them.
-
-It stands outside of the package and uses the engine by its commands, as anyone else does.
-"""
+"""The tutorial's model of the S&P 500: its data, its training and its pictures. Not part of the installed package."""
