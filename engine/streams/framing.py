@@ -43,12 +43,14 @@ class FramedSource:
     def read(self, max_records: int, timeout_s: float) -> Batch:
         """Return records that one piece of the stream completed."""
         deadline = time.monotonic() + timeout_s
-        while self._n_taken == len(self._values):
+        is_last_try = False
+        while self._is_closed or self._n_taken == len(self._values):
             if self._is_at_end or self._is_closed:
                 raise EndOfStream
-            wait_s = deadline - time.monotonic()
-            if not self._load(max(wait_s, 0.0)) or (wait_s < 0 and not self._values):
+            if is_last_try:
                 return Batch([], [])
+            wait_s = deadline - time.monotonic()
+            is_last_try = not self._load(max(wait_s, 0.0)) or wait_s <= 0
         span = slice(self._n_taken, self._n_taken + max_records)
         values, ends = self._values[span], self._ends[span]
         self._n_taken += len(values)
