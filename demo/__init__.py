@@ -1,1 +1,4 @@
-"""The tutorial's model of the S&P 500: its data, its training and its pictures. Not part of the installed package."""
+"""The demonstration: real prices from nothing to scores, and the training of the model that scores them.
+
+It stands outside of the package and uses the engine by its commands, as anyone else does.
+"""
