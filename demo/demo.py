@@ -125,11 +125,10 @@ def play(server: Server, prices: Prices) -> pd.Series:
 def draw(prices: Prices, scores: pd.Series) -> Path:
     """Draw the prices of the test part and what was predicted for them; return the picture's path."""
     path = ROOT / OUT / "predicted.png"
-    predicted = scores.shift(1).dropna()  # a score is about the next day
-    predicted = predicted[predicted.index >= SPLIT]
-    observed = prices.table["close"].loc[predicted.index]
-    title = f"S&P 500, {observed.index[0]:%Y} to {observed.index[-1]:%Y}, after the days that the model was trained on"
-    draw_predictions(path, title, observed, prices.to_dollars(predicted), "Dollars")
+    predicted = scores.shift(1)[prices.test.index]  # a score is about the next day
+    title = f"S&P 500, predicted and observed, {predicted.index[0]:%B %Y} to {predicted.index[-1]:%B %Y}"
+    seen = (prices.training.min(), prices.training.max())
+    draw_predictions(path, title, prices.test, predicted, seen=seen)
     return path
 
 
@@ -163,8 +162,9 @@ def main() -> int:
             return INTERRUPTED
     picture = draw(prices, scores)
     say(
-        f"\n{len(scores):,} scores in {time.monotonic() - started_s:.0f} s; the server is stopped."
-        f" Predicted against observed: {picture.relative_to(ROOT)}\n\n"
+        f"\n{len(scores):,} scores in {time.monotonic() - started_s:.0f} s; the server is stopped.\n"
+        f"Predicted against observed: {picture.relative_to(ROOT)}."
+        f" The model was trained on the days before {SPLIT:%B %Y}.\n\n"
         "What to try next:\n"
         "  . .venv/bin/activate                   the command `engine` is there then\n"
         "  engine init first && cd first          a folder with a model of your own to change\n"
