@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from engine.errors import DescriptorError, NotBuilt
+from engine.streams import describe, parse_endpoint, parse_literal
+
+
+@pytest.mark.parametrize(
+    ("text", "transport", "encoding"),
+    [
+        ("rest:", {"type": "rest", "mode": "simple"}, "json"),
+        ("rest-chunked:", {"type": "rest", "mode": "chunked"}, "json"),
+        ("REST:", {"type": "rest", "mode": "simple"}, "json"),
+        ("file:/data/x.json", {"type": "file", "path": "/data/x.json", "append": False}, "json"),
+        ("file:/data/x.avro", {"type": "file", "path": "/data/x.avro", "append": False}, "avro-binary"),
+        ("file:/data/x.UTF8", {"type": "file", "path": "/data/x.UTF8", "append": False}, "utf-8"),
+        ("file:/data/x.bin", {"type": "file", "path": "/data/x.bin", "append": False}, None),
+        ("file:/data/x", {"type": "file", "path": "/data/x", "append": False}, "json"),
+        ("inline:1,2,3", {"type": "inline", "data": ["1", "2", "3"]}, "json"),
+        ("inline:", {"type": "inline", "data": []}, "json"),
+        ('inline:{"a":1,"b":2}', {"type": "inline", "data": ['{"a":1', '"b":2}']}, "json"),
+        ("inline:%31%2C%32,%ff", {"type": "inline", "data_binary": ["MSwy", "/w=="]}, "json"),
+        ("inline-chunked:1,2", {"type": "inline", "data": "1,2"}, "json"),
+        ("inline-chunked:1%0A2", {"type": "inline", "data_binary": "MQoy"}, "json"),
+        ("discard:", {"type": "discard"}, "json"),
+    ],
+)
+def test_a_literal_is_a_descriptor(text, transport, encoding):
+    described = describe(parse_literal(text))
+    assert (described["transport"], described["encoding"]) == (transport, encoding)
+
+
+@pytest.mark.parametrize("text", ["prices", "prices.json", "C:/x", "", "-", "discard"])
+def test_other_texts_are_no_literals(text):
+    assert parse_literal(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["kafka:broker/topic", "http://host/x", "https://host/x", "tcp:h:1", "udp:h:1", "exec:ls", "s3:b/k"]
+)
+def test_literals_that_are_not_built_are_refused_by_name(text):
+    with pytest.raises(NotBuilt, match=f'Transport "{text.split(":")[0]}:"'):
+        parse_literal(text)
+
+
+def test_the_path_of_a_file_literal_is_absolute():
+    with pytest.raises(DescriptorError, match="begins with /"):
+        parse_literal("file:prices.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("x.json", "json"),
+        ("x.jsons", "json"),
+        ("x.jsonl", "json"),
+        ("x.ndjson", "json"),
+        ("x.avro", "avro-binary"),
+        ("x.utf8", "utf-8"),
+        ("x.txt", "utf-8"),
+        ("x.bin", "null"),
+        ("folder.txt/x", "json"),
+        ("odd:name", "json"),
+    ],
+)
+@pytest.mark.parametrize("is_input", [True, False])
+def test_a_path_is_a_file_whose_suffix_says_the_encoding(text, encoding, is_input):
+    descriptor = parse_endpoint(text, is_input)
+    assert descriptor.transport.path == str(Path.cwd() / text)
+    assert descriptor.encoding_name == encoding
+
+
+@pytest.mark.parametrize("is_input", [True, False])
+def test_a_dash_is_a_standard_stream_of_json_lines(is_input):
+    descriptor = parse_endpoint("-", is_input)
+    assert (descriptor.transport.path, descriptor.encoding_name) == ("-", "json")
+    assert descriptor.framing.separator == "\n"
+
+
+def test_an_endpoint_may_be_a_literal_of_its_direction():
+    assert parse_endpoint("inline:1", is_input=True).transport.content == [b"1"]
+    assert parse_endpoint("discard:", is_input=False).transport.type == "discard"
+    with pytest.raises(DescriptorError, match="can only be written"):
+        parse_endpoint("discard:", is_input=True)
+    with pytest.raises(DescriptorError, match="can only be read"):
+        parse_endpoint("inline:1", is_input=False)

@@ -1,0 +1,212 @@
+import json
+
+import pytest
+
+from engine.errors import DescriptorError, NotBuilt
+from engine.streams import describe, parse_descriptor
+from engine.streams.transport import CLASSES
+from engine.streams.words import TRANSPORTS
+
+
+def test_only_the_transport_is_required_and_the_defaults_are_these():
+    assert describe(parse_descriptor('{"Transport": "REST"}')) == {
+        "transport": {"type": "rest", "mode": "simple"},
+        "encoding": None,
+        "schema": "$inherit",
+        "batching": {"watermark": 1000, "nagle_time": 0},
+        "loop": False,
+        "linger_time": 3000,
+    }
+
+
+def test_every_field_is_read():
+    source = {
+        "Version": "1.2",
+        "Description": "all of it",
+        "Transport": {"Type": "file", "Path": "/data/in.json", "Append": False},
+        "Loop": True,
+        "SkipTo": 10,
+        "SkipToRecord": None,
+        "Envelope": {"Type": "delimited", "Separator": "\r\n"},
+        "Encoding": {"Type": "json", "Unions": "tagged"},
+        "Schema": {"$ref": "double"},
+        "Batching": {"Watermark": None, "NagleTime": 5},
+        "LingerTime": None,
+        "Durable": False,
+        "Rejects": None,
+    }
+    assert describe(parse_descriptor(json.dumps(source).encode())) == {
+        "transport": {"type": "file", "path": "/data/in.json", "append": False},
+        "envelope": {"type": "delimited", "separator": "\r\n"},
+        "encoding": {"type": "json", "unions": "tagged"},
+        "schema": {"$ref": "double"},
+        "batching": {"watermark": None, "nagle_time": 5},
+        "loop": True,
+        "skip_to": 10,
+        "linger_time": None,
+    }
+
+
+def test_a_schema_of_null_is_left_out_of_the_internal_form():
+    assert "schema" not in describe(parse_descriptor({"Transport": "REST", "Schema": None}))
+
+
+@pytest.mark.parametrize(
+    ("batching", "watermark", "nagle_time"),
+    [
+        ("normal", 1000, 0),
+        ("NORMAL", 1000, 0),
+        (None, 1, 0),
+        ({}, 1000, 0),
+        ({"Watermark": 5}, 5, 0),
+        ({"NagleTime": None}, 1000, None),
+        ({"Watermark": None}, None, 0),
+    ],
+)
+def test_batching_has_a_watermark_and_a_nagle_time(batching, watermark, nagle_time):
+    described = describe(parse_descriptor({"Transport": "REST", "Batching": batching}))["batching"]
+    assert described == {"watermark": watermark, "nagle_time": nagle_time}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "value"),
+    [
+        ({"Transport": "rest"}, ("transport", "type"), "rest"),
+        ({"Transport": {"Type": "rEsT", "Mode": "CHUNKED"}}, ("transport", "mode"), "chunked"),
+        ({"Transport": "Discard"}, ("transport", "type"), "discard"),
+        ({"Transport": "REST", "Encoding": "JSON"}, ("encoding",), "json"),
+        ({"Transport": "REST", "Encoding": "UTF-8"}, ("encoding",), "utf-8"),
+        ({"Transport": "REST", "Encoding": "null"}, ("encoding",), None),
+        ({"Transport": "REST", "Envelope": "Delimited"}, ("envelope", "separator"), "\n"),
+    ],
+)
+def test_case_does_not_matter_in_words(fields, path, value):
+    found = describe(parse_descriptor(fields))
+    for step in path:
+        found = found[step]
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("transport", "encoding", "envelope"),
+    [
+        ("REST", "json", None),
+        ({"Type": "REST", "Mode": "chunked"}, "json", "delimited"),
+        ({"Type": "REST", "Mode": "chunked"}, "avro-binary", None),
+        ({"Type": "file", "Path": "x"}, None, "delimited"),
+        ({"Type": "file", "Path": "x"}, "utf-8", "delimited"),
+        ({"Type": "file", "Path": "x"}, "avro-binary", None),
+        ({"Type": "inline", "Data": "1\n2"}, "json", "delimited"),
+        ({"Type": "inline", "Data": ["1", "2"]}, "json", None),
+        ("discard", "json", None),
+    ],
+)
+def test_the_envelope_goes_by_transport_and_encoding_unless_it_is_given(transport, encoding, envelope):
+    framing = parse_descriptor({"Transport": transport, "Encoding": encoding, "Envelope": None}).framing
+    assert (framing and framing.type) == envelope
+
+
+REST = {"Transport": "REST"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({}, "Transport", "missing"),
+        ({"Transprt": "REST"}, "Transprt", "no such field. Did you mean 'Transport'?"),
+        ({**REST, "loop": True}, "loop", "Did you mean 'Loop'?"),
+        ({**REST, "Nonsense": 1}, "Nonsense", "no such field; there are Version, Description, Transport, Loop"),
+        ({"Transport": {"Type": "REST", "Mdoe": 1}}, "Transport.Mdoe", "Did you mean 'Mode'?"),
+        ({**REST, "Batching": {"Watermrk": 1}}, "Batching.Watermrk", "Did you mean 'Watermark'?"),
+        ({**REST, "Envelope": {"Type": "delimited", "Seperator": ","}}, "Envelope.Seperator", "'Separator'?"),
+        ({**REST, "Encoding": {"Type": "json", "Union": "tagged"}}, "Encoding.Union", "Did you mean 'Unions'?"),
+        ({"Transport": 3}, "Transport", "a text or an object expected, got 3"),
+        ({"Transport": {}}, "Transport.Type", 'missing: "REST", "file", "inline" or "discard" expected'),
+        ({"Transport": "rset"}, "Transport", "got \"rset\". Did you mean 'REST'?"),
+        ({"Transport": {"Type": "kafak"}}, "Transport.Type", "Did you mean 'Kafka'?"),
+        ({"Transport": {"Type": "REST", "Mode": "chunky"}}, "Transport.Mode", '"simple" or "chunked" expected'),
+        ({"Transport": {"Type": "file"}}, "Transport.Path", "missing"),
+        ({"Transport": {"Type": "file", "Path": ""}}, "Transport.Path", "a text that is not empty expected"),
+        ({"Transport": {"Type": "file", "Path": "a\0b"}}, "Transport.Path", "a text without NUL expected"),
+        ({"Transport": {"Type": "file", "Path": "x", "Append": 1}}, "Transport.Append", "true or false expected"),
+        ({"Transport": "inline"}, "Transport", "either Data or DataBinary expected"),
+        ({"Transport": {"Type": "inline", "Data": [], "DataBinary": []}}, "Transport", "either Data or DataBinary"),
+        ({"Transport": {"Type": "inline", "Data": [1]}}, "Transport.Data", "a text for each record expected, got 1"),
+        ({"Transport": {"Type": "inline", "DataBinary": "?"}}, "Transport.DataBinary", "base64 expected"),
+        ({**REST, "Loop": "yes"}, "Loop", 'true or false expected, got "yes"'),
+        ({**REST, "Version": 1.2}, "Version", "a text expected, got 1.2"),
+        ({**REST, "SkipTo": -1}, "SkipTo", "a whole number of at least 0 expected, got -1"),
+        ({**REST, "SkipTo": 1 << 63}, "SkipTo", "a whole number below"),
+        ({**REST, "SkipTo": 1.5}, "SkipTo", "a whole number expected, got 1.5"),
+        ({**REST, "SkipToRecord": True}, "SkipToRecord", "got true"),
+        ({**REST, "SkipToRecord": "newest"}, "SkipToRecord", '"earliest" or "latest" expected, got "newest"'),
+        ({**REST, "Envelope": 7}, "Envelope", "a name, an object or null expected, got 7"),
+        ({**REST, "Envelope": "limited"}, "Envelope", "Did you mean 'delimited'?"),
+        ({**REST, "Envelope": {"Type": "delimited", "Separator": ""}}, "Envelope.Separator", "not empty expected"),
+        ({**REST, "Encoding": []}, "Encoding", "a name, an object or null expected, got []"),
+        ({**REST, "Encoding": "utf8"}, "Encoding", "Did you mean 'utf-8'?"),
+        ({**REST, "Encoding": {"Type": "utf-8", "Unions": "tagged"}}, "Encoding.Unions", "only the json encoding"),
+        ({**REST, "Schema": {"$ref": 1}}, "Schema", '{"$ref": "NAME"}'),
+        ({**REST, "Batching": "nromal"}, "Batching", "Did you mean 'normal'?"),
+        ({**REST, "Batching": {"Watermark": 0}}, "Batching.Watermark", "a whole number above 0 expected, got 0"),
+        ({**REST, "LingerTime": "3s"}, "LingerTime", 'a whole number expected, got "3s"'),
+        ({**REST, "Durable": True}, "Durable", "got true"),
+        ({**REST, "Description": "x" * 1000, "Loop": "x" * 1000}, "Loop", "x…"),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_path(fields, field, words):
+    with pytest.raises(DescriptorError) as caught:
+        parse_descriptor(fields, "prices")
+    assert caught.value.field == field
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"Stream descriptor 'prices', {field}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not JSON: Expecting value, line 1, column 1"),
+        ('{"Transport":\n  rest}', "not JSON: Expecting value, line 2, column 3"),
+        (b"\xff{}", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('"rest"', 'an object expected, got "rest"'),
+        ({"Transport": "REST", "Description": "\ud800"}, "surrogates not allowed"),
+        ({"Transport": "REST", "LingerTime": float("nan")}, "not JSON"),
+        ({"Transport": object()}, "not JSON"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(text, words):
+    with pytest.raises(DescriptorError) as caught:
+        parse_descriptor(text)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "feature"),
+    [
+        *(
+            ({"Transport": {"Type": name, "Any": "field"}}, f'Transport "{name}"')
+            for name in ("Kafka", "kafka-offset", "HTTP", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec")
+        ),
+        *(({**REST, "Encoding": name}, f'Encoding "{name}"') for name in ("csv", "msgpack", "soap-rpc")),
+        *(({**REST, "Envelope": name}, f'Envelope "{name}"') for name in ("fixed", "ocf-block", "delimited-csv")),
+        ({"Transport": "kafka"}, 'Transport "Kafka"'),
+        ({**REST, "Encoding": "Avro-Registry"}, 'Encoding "avro-registry"'),
+        ({**REST, "Envelope": {"Type": "fixed", "Size": 3}}, 'Envelope "fixed"'),
+        ({**REST, "Batching": "explicit"}, 'Batching "explicit"'),
+        ({**REST, "Batching": {"Watermark": None, "NagleTime": None}}, "explicit"),
+        ({**REST, "Durable": "disk"}, 'Durable "disk"'),
+        ({**REST, "Durable": "process"}, 'Durable "process"'),
+        ({**REST, "Rejects": {"$ref": "bad"}}, 'Field "Rejects"'),
+        ({**REST, "EndMarker": "$end"}, 'Field "EndMarker"'),
+    ],
+)
+def test_what_is_not_built_is_refused_by_name(fields, feature):
+    with pytest.raises(NotBuilt) as caught:
+        parse_descriptor(fields, "prices")
+    assert feature in caught.value.feature
+    assert str(caught.value).startswith("Stream descriptor 'prices': ")
+
+
+def test_every_transport_that_has_a_name_has_a_class():
+    assert tuple(CLASSES) == TRANSPORTS

@@ -1,0 +1,121 @@
+import pytest
+
+from engine.errors import DescriptorError, NotBuilt, SchemaInvalid
+from engine.schema import parse_schema
+from engine.streams import parse_descriptor, verify_descriptor
+from engine.streams.restrictions import RESTRICTIONS
+
+REST = {"Transport": "REST"}
+CHUNKED = {"Transport": {"Type": "REST", "Mode": "chunked"}}
+FILE = {"Transport": {"Type": "file", "Path": "/data/x"}}
+STANDARD = {"Transport": {"Type": "file", "Path": "-"}}
+LIST = {"Transport": {"Type": "inline", "Data": ["1", "2"]}}
+PIECE = {"Transport": {"Type": "inline", "Data": "1\n2"}}
+DISCARD = {"Transport": "discard"}
+APPEND = {"Transport": {"Type": "file", "Path": "/data/x", "Append": True}}
+AVRO = {"Encoding": "avro-binary"}
+RECORD = {"type": "record", "name": "R", "fields": []}
+
+BROKEN = [
+    ({**LIST}, 1, "Transport", "inline data can only be read"),
+    ({**PIECE}, 3, "Transport", "inline data can only be read"),
+    ({**DISCARD}, 0, "Transport", "discard can only be written"),
+    ({**APPEND}, 2, "Transport.Append", "only a file that is written"),
+    ({**REST, "Loop": True}, None, "Loop", "a file or inline data"),
+    ({**CHUNKED, "Loop": True}, 0, "Loop", "a file or inline data"),
+    ({**STANDARD, "Loop": True}, 0, "Loop", "a file or inline data"),
+    ({**DISCARD, "Loop": True}, None, "Loop", "a file or inline data"),
+    ({**FILE, "Loop": True}, 1, "Loop", "only an input can loop"),
+    ({**REST, "SkipTo": 1}, None, "SkipTo", "a seekable stream of bytes"),
+    ({**STANDARD, "SkipTo": 1}, None, "SkipTo", "a seekable stream of bytes"),
+    ({**LIST, "SkipTo": 1}, None, "SkipTo", "a seekable stream of bytes"),
+    ({**REST, "SkipToRecord": 1}, None, "SkipToRecord", "a seekable stream of records"),
+    ({**FILE, "SkipToRecord": "latest"}, None, "SkipToRecord", "a seekable stream of records"),
+    ({**PIECE, "SkipToRecord": 1}, None, "SkipToRecord", "a seekable stream of records"),
+    ({**FILE, "SkipTo": 1}, 1, "SkipTo", "only an input can skip"),
+    ({**LIST, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
+    ({**DISCARD, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
+    ({**FILE, **AVRO, "Envelope": "delimited"}, None, "Envelope", "cannot be delimited"),
+    ({**FILE, **AVRO, "Schema": None}, None, "Schema", "avro-binary needs one"),
+    ({**REST, **AVRO, "Schema": None}, None, "Schema", "avro-binary needs one"),
+    ({**REST, "Schema": "string"}, None, "Schema", 'must be "bytes"'),
+    ({**REST, "Schema": {"type": "array", "items": "bytes"}}, None, "Schema", 'must be "bytes"'),
+    ({**REST, "Schema": ["null", "bytes"]}, None, "Schema", 'must be "bytes"'),
+    ({**REST, "Encoding": "utf-8", "Schema": "bytes"}, None, "Schema", 'needs the schema "string"'),
+    ({**REST, "Encoding": "utf-8", "Schema": RECORD}, None, "Schema", 'needs the schema "string"'),
+]
+
+FINE = [
+    ({**REST}, 0),
+    ({**REST}, 1),
+    ({**CHUNKED, "Envelope": "delimited"}, 0),
+    ({**CHUNKED, **AVRO}, 0),
+    ({**FILE, "Loop": True, "SkipTo": 3}, 0),
+    ({**FILE, **AVRO}, 0),
+    ({**FILE, **AVRO, "Schema": RECORD}, 1),
+    ({**STANDARD}, 0),
+    ({**APPEND}, 1),
+    ({**APPEND}, None),
+    ({**LIST, "Loop": True, "SkipToRecord": 1}, 0),
+    ({**LIST, "SkipToRecord": "earliest"}, 0),
+    ({**PIECE, "Loop": True, "SkipTo": 2, "Envelope": "delimited"}, 0),
+    ({**DISCARD}, 1),
+    ({**REST, "Schema": "bytes"}, None),
+    ({**REST, "Schema": None}, None),
+    ({**REST, "Schema": {"type": "bytes", "logicalType": "decimal", "precision": 3}}, None),
+    ({**REST, "Encoding": "utf-8", "Schema": "string"}, None),
+    ({**REST, "Encoding": "utf-8", "Schema": {"$ref": "unknown"}}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "slot", "field", "words"), BROKEN)
+def test_fields_that_do_not_fit_together_are_refused(fields, slot, field, words):
+    descriptor = parse_descriptor(fields)
+    with pytest.raises(DescriptorError) as caught:
+        verify_descriptor(descriptor, slot)
+    assert caught.value.field == field
+    assert words in caught.value.reason
+
+
+def test_every_row_of_the_table_is_tried():
+    tried = {(field, words) for _, _, field, words in BROKEN}
+    for row in RESTRICTIONS:
+        assert any(field == row.field and words in row.sentence for field, words in tried), row.sentence
+
+
+@pytest.mark.parametrize(("fields", "slot"), FINE)
+def test_fields_that_fit_together_pass_without_a_note(fields, slot):
+    assert verify_descriptor(parse_descriptor(fields), slot) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**REST, "Encoding": "msgpack", "Envelope": "delimited"},
+        {**FILE, "Encoding": "json", "Envelope": "ocf-block"},
+        {"Transport": "Kafka", "SkipToRecord": None},
+        {"Transport": {"Type": "ODBC", "OutputFields": []}, "Encoding": "json"},
+        {**FILE, "Encoding": "soap-rpc", "Schema": RECORD},
+        {**FILE, "Encoding": "json", "Envelope": "delimited-csv"},
+        {**FILE, "Encoding": "csv", "Schema": "double"},
+    ],
+)
+def test_restrictions_on_what_is_not_built_need_no_row_since_it_is_refused_by_name(fields):
+    with pytest.raises(NotBuilt):
+        parse_descriptor(fields)
+
+
+def test_rest_with_an_envelope_is_allowed_with_a_note():
+    [note] = verify_descriptor(parse_descriptor({**REST, "Envelope": "delimited"}), 0)
+    assert "each body is split at the separator" in note
+
+
+def test_the_schema_that_a_name_stands_for_is_looked_at():
+    descriptor = parse_descriptor({**REST, "Schema": {"$ref": "price"}})
+    with pytest.raises(DescriptorError, match="must be"):
+        verify_descriptor(descriptor, schema=parse_schema("double"))
+
+
+def test_an_inline_schema_must_be_one():
+    with pytest.raises(SchemaInvalid):
+        verify_descriptor(parse_descriptor({**REST, "Schema": {"type": "nonsense"}}))
