@@ -63,15 +63,22 @@ class Terminal:
         """
         print(bold(f"$ {line}"), flush=True)
         started_s = time.monotonic()
-        ran = subprocess.run(["sh", "-c", line], cwd=ROOT, env=self._environ, stdout=subprocess.PIPE, text=True)
-        lines = ran.stdout.splitlines()
-        shown = lines
+        lines: list[str] = []
+        half = N_SHOWN_LINES // 2
+        with subprocess.Popen(
+            ["sh", "-c", line], cwd=ROOT, env=self._environ, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for text in process.stdout:
+                lines.append(text.rstrip("\n"))
+                if len(lines) <= half:  # at once, so that it stands where it belongs among what goes to standard error
+                    print(lines[-1], flush=True)
         if len(lines) > N_SHOWN_LINES:
-            half = N_SHOWN_LINES // 2
-            shown = [*lines[:half], f"... {len(lines) - 2 * half} more ...", *lines[-half:]]
-        print("".join(f"{text}\n" for text in shown), end="", flush=True)
-        if ran.returncode:
-            raise CommandFailed(f"{line!r} ended with exit code {ran.returncode}.")
+            print(f"... {len(lines) - N_SHOWN_LINES} more ...")
+        for text in lines[max(half, len(lines) - half) :]:
+            print(text, flush=True)
+        if process.returncode:
+            raise CommandFailed(f"{line!r} ended with exit code {process.returncode}.")
         if (seconds := time.monotonic() - started_s) > 1:
             say(f"({seconds:.1f} s)")
         return lines
