@@ -48,6 +48,8 @@ class Logger:
     def _write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         import structlog  # here: a jet imports this module, and must not load structlog
 
+        if not structlog.is_configured():  # inside a program of somebody else's, whose logging it is to say where
+            _configure_events()
         getattr(structlog.stdlib.get_logger(self.name), level)(event, **fields)
 
 
@@ -80,6 +82,34 @@ def _mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> 
     return event
 
 
+def _processors() -> list[Any]:
+    import structlog
+
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _mask_event,
+    ]
+
+
+def _configure_events() -> None:
+    """Hand events to the standard library's logging, which knows where they go."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_processors(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # each call asks anew, so that a second configure() holds for every logger
+    )
+
+
 def configure(is_json: bool | None = None) -> None:
     """Send the events of the engine, and the log of the libraries it uses, to stderr.
 
@@ -92,32 +122,21 @@ def configure(is_json: bool | None = None) -> None:
 
     if is_json is None:
         is_json = not sys.stderr.isatty()
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _mask_event,
-    ]
+    _configure_events()
     finish: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
         if is_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    )
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # each call asks anew, so that a second configure() holds for every logger
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # the others print local variables, secrets too
+            )
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_processors(),
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from engine.log import configure, get_logger, mask
 
@@ -83,3 +84,24 @@ def test_what_is_not_secret_is_left_as_it_is(value: object) -> None:
 def test_importing_it_loads_no_structlog() -> None:
     code = "import sys, engine.log; engine.log.get_logger('x'); print('structlog' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_without_configuration_events_go_to_the_logging_of_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    structlog.reset_defaults()
+    get_logger("engine.runtime").warning("reject", slot=0, token="hunter2")
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("engine.runtime", "WARNING")
+    assert "'slot': 0" in str(record.msg)
+    assert "hunter2" not in str(record.msg)
+
+
+def test_a_traceback_for_a_person_holds_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(is_json=False)
+    key = "hunter" + "2"
+    try:
+        int(key)
+    except ValueError as exc:
+        get_logger("engine.server").error("request.failed", exc_info=exc)
+    text = capsys.readouterr().err
+    assert "ValueError: invalid literal" in text
+    assert "key = " not in text

@@ -1,0 +1,50 @@
+"""Who may talk to a server that listens to this machine alone.
+
+A web page from anywhere can make the browser on this machine send requests here: under a host name of its own that
+leads to 127.0.0.1 (DNS rebinding), or across origins. Both show in the request's headers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from engine.errors import PolicyViolation
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host, without a port, can only be this machine.
+
+    >>> [is_this_machine(host) for host in ("localhost", "127.0.0.1", "::1", "127.0.0.1.example.org", "0.0.0.0")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: these never leave the machine
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_origin(scope: Scope) -> None:
+    """Raise `PolicyViolation` unless the request was meant for this machine, and comes from no page of another site."""
+    headers = Headers(scope=scope)
+    host = _host_of(f"//{headers.get('host', '')}")
+    if not is_this_machine(host):
+        raise PolicyViolation(
+            f"Requests for the host {host!r} are not answered: this server is for its own machine. "
+            "Ask for 127.0.0.1 or localhost."
+        )
+    origin = headers.get("origin")
+    if origin is not None and not is_this_machine(_host_of(origin)):
+        raise PolicyViolation(f"A page of {origin!r} may not talk to this server: it is for its own machine.")
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # a broken IPv6 address
+        return ""

@@ -1,0 +1,1 @@
+"""The documented routes, one file per family."""

@@ -1,0 +1,74 @@
+"""``/streams``: descriptors, what they mean, and the first records behind them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from engine.registry import Collection
+from engine.server.documented import problems, request_body
+from engine.server.problem import RequestInvalid
+from engine.server.routes.assets import asset_router
+from engine.server.service import RawBody, ServiceOf
+from engine.server.sourcing import given_stream, stored_descriptor, stored_stream
+from engine.streams import Stream, describe, sample, verify_descriptor
+
+_DESCRIPTOR = '{"Transport": {"Type": "file", "Path": "prices.jsons"}, "Encoding": "json", "Envelope": "delimited"}'
+
+Count = Annotated[int, Query(ge=1, le=10_000, description="How many records at most.")]
+SlotNumber = Annotated[int | None, Query(ge=0, description="Even slots are inputs, odd ones outputs.")]
+
+
+class DescriptorReply(BaseModel):
+    """A descriptor with every default filled in, and what a person should know about it."""
+
+    descriptor: dict[str, Any]
+    notes: list[str]
+
+
+class SampleReply(BaseModel):
+    """Raw records, each in base64."""
+
+    records: list[str]
+
+
+def _streams(service: ServiceOf) -> Collection:
+    return service.library.streams
+
+
+router = asset_router("/streams", "streams", _streams, "application/json", _DESCRIPTOR)
+
+
+@router.post("/{name}/verify", summary="Check a stream descriptor", responses=problems(400, 404, 501))
+def verify(service: ServiceOf, name: str, slot: SlotNumber = None) -> DescriptorReply:
+    """Return the descriptor with every default filled in; with `slot`, check that it may be attached there."""
+    descriptor = stored_descriptor(service, name)
+    return DescriptorReply(notes=verify_descriptor(descriptor, slot), descriptor=describe(descriptor))
+
+
+@router.get("/{name}/sample", summary="Read the first records of a stream", responses=problems(400, 404, 501))
+def sample_stored(service: ServiceOf, name: str, count: Count = 10) -> SampleReply:
+    """Open the stream on its own, beside any that is attached, and return its first records."""
+    return _sample(stored_stream(service, name), count)
+
+
+@router.post(
+    "/sample",
+    summary="Read the first records of a stream that is not in the library",
+    responses=problems(400, 501),
+    openapi_extra=request_body("A descriptor, or a literal.", "text/plain", example="file:/data/prices.jsons"),
+)
+def sample_given(service: ServiceOf, body: RawBody, count: Count = 10) -> SampleReply:
+    """As above, for the descriptor or the literal in the body."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as exc:
+        raise RequestInvalid("body", f"is not UTF-8 text: {exc}") from exc
+    return _sample(given_stream(service, text), count)
+
+
+def _sample(stream: Stream, count: int) -> SampleReply:
+    return SampleReply(records=[base64.b64encode(record).decode() for record in sample(stream, count)])

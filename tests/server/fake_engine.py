@@ -1,0 +1,101 @@
+"""An engine without a model: it doubles numbers, and raises what a test tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.errors import StreamError
+from engine.registry import Model
+from engine.runtime import EngineInfo, EngineState, ModelInfo, Outputs, Scaled, SlotInfo
+from engine.streams import Stream
+
+
+class FakeEngine:
+    """The verbs of `engine.runtime.Engine` that the server uses.
+
+    `fails` maps a verb's name to what it raises; `calls` are the verbs that were called, with their arguments.
+    """
+
+    def __init__(self) -> None:
+        self.state = EngineState.INIT
+        self.error: str | None = None
+        self.model: Model | None = None
+        self.streams: dict[int, Stream] = {}
+        self.fails: dict[str, BaseException] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.answers: list[bytes] | None = None
+        self.outbox: list[bytes] = []
+        self.is_eof = False
+        self.encoding: str | None = "json"
+
+    def _called(self, verb: str, *arguments: Any) -> None:
+        self.calls.append((verb, *arguments))
+        if verb in self.fails:
+            raise self.fails[verb]
+
+    async def load(self, model: Model) -> None:
+        self._called("load", model)
+        self.model = model
+
+    async def unload(self) -> None:
+        self._called("unload")
+        self.model = None
+
+    async def attach(self, slot: int, stream: Stream) -> None:
+        self._called("attach", slot, stream)
+        self.streams[slot] = stream
+
+    async def detach(self, slot: int) -> None:
+        self._called("detach", slot)
+        if slot not in self.streams:
+            raise StreamError(f"No stream is attached to slot {slot}.")
+        del self.streams[slot]
+
+    async def pause(self) -> None:
+        self._called("pause")
+        self.state = EngineState.PAUSED
+
+    async def unpause(self) -> None:
+        self._called("unpause")
+        self.state = EngineState.RUNNING
+
+    async def reset(self) -> None:
+        self._called("reset")
+        self.state, self.model = EngineState.INIT, None
+        self.streams.clear()
+
+    async def scale(self, n_jets: int) -> Scaled:
+        self._called("scale", n_jets)
+        return Scaled(n_jets, 1, "The others idle.")
+
+    def accept(self, slot: int, bodies: Sequence[bytes]) -> int:
+        self._called("accept", slot, bodies)
+        return len(bodies)
+
+    async def score(
+        self, record: bytes, input_slot: int = 0, output_slot: int = 1, timeout_s: float = 30.0
+    ) -> Sequence[bytes]:
+        self._called("score", record, input_slot, output_slot, timeout_s)
+        return [b"%g" % (2 * float(record))] if self.answers is None else self.answers
+
+    async def outputs(
+        self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None
+    ) -> Outputs:
+        self._called("outputs", slot, after, limit, wait_s)
+        first = after or 0
+        values = self.outbox[first:][:limit]
+        return Outputs(values, first + len(values), self.is_eof)
+
+    def inspect(self) -> EngineInfo:
+        self._called("inspect")
+        script = self.model.script if self.model else None
+        return EngineInfo(
+            state=self.state.value,
+            error=self.error,
+            model=script and ModelInfo(script.name, script.digest, script.sloc, True, [], [], 1, 1),
+            slots=[
+                SlotInfo(slot, None, None, None, "a stream", "REST", self.encoding, False, 0, 0, None)
+                for slot in self.streams or (0, 1)
+            ],
+        )
