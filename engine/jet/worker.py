@@ -99,7 +99,7 @@ class Worker:
         action = self._actions[number]
         arity = self._script.slots[number].arity or callable_arity(action)
         is_halting = message["on_error"] == "stop"
-        self._inputs[number] = _Input(codec.decode, action, action.__name__, arity, is_halting)
+        self._inputs[number] = _Input(codec.decode, action, self._script.slots[number].action or "action", arity, is_halting)
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end

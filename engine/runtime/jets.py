@@ -178,6 +178,8 @@ class Jet:
             self._runner.send(frame)
 
     async def _ask(self, frame: bytes) -> list[OutputFrame]:
+        if self._runner is None:
+            raise EngineError("The model's process has ended.")
         self._collected = []
         self._waiting = asyncio.get_running_loop().create_future()
         self._send(frame)

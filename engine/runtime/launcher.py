@@ -57,7 +57,7 @@ class Launcher:
         EnvironmentFailed
             The model's requirements cannot be installed.
         """
-        folder = await asyncio.to_thread(Workdir, self.model, number)
+        folder = await asyncio.to_thread(Workdir, self.model, number, self._settings.state_dir / "jets")
         self._folders[number] = folder
         self.script_path(number).write_text(self.model.script.source, encoding="utf-8")
         if self._is_inline:

@@ -47,7 +47,7 @@ class Outlet:
     def __init__(self, slot: int, stream: Stream, sink: Sink, owner: OutletOwner) -> None:
         self.slot, self.stream, self.sink = slot, stream, sink
         self.n_records = self.n_rejected = 0
-        self.is_eof = False
+        self.is_eof = self._is_closed = False
         self._owner, self._loop = owner, asyncio.get_running_loop()
         self._tasks: queue.SimpleQueue[_Task] = queue.SimpleQueue()
         self._waiting_bytes = 0
@@ -81,18 +81,16 @@ class Outlet:
         await self._do(lambda: None)
 
     async def close(self) -> None:
-        """Flush, close the sink and end the thread; raises as `flush`."""
+        """Flush, close the sink and end the thread; raises as `flush`. May be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             await self._do(self.sink.flush)
         finally:
             await asyncio.to_thread(self.sink.close)
             self._tasks.put(None)
             await asyncio.to_thread(self._thread.join)
-
-    def abandon(self) -> None:
-        """Close the sink at once: whoever blocks in it wakes, and what was not flushed may be lost."""
-        self.sink.close()
-        self._tasks.put(None)
 
     async def _do(self, action: Callable[[], object]) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
