@@ -82,17 +82,22 @@ def measure(predictor: Predictor, prices: Prices) -> dict[str, float]:
         ``training_mse``: over all windows of the training part and all their steps, as in training.
         ``test_mse_as_in_the_tutorial``: of the last step, against the last day that the model had seen, which is where
         the tutorial's observed series begins. ``test_mse_next_day``: against the day that the prediction is for.
-        ``test_mse_naive``: of saying that tomorrow is as today.
+        ``test_mse_naive``: of saying that tomorrow is as today. ``..._in_range``: over the days whose price is
+        within the range of the training part; beyond it the network has learnt nothing.
     """
     training = cut_windows(prices.training, N_STEPS + 1)
     predicted = predict(predictor, prices.test)
     today = prices.test.loc[predicted.index]
     tomorrow = today.shift(-1)  # NaN after the last day, which the means leave out
+    is_in_range = today.between(prices.training.min(), prices.training.max())
     return {
         "training_mse": float(np.mean((predictor(training[:, :-1]) - training[:, 1:]) ** 2)),
         "test_mse_as_in_the_tutorial": float(((predicted - today) ** 2).mean()),
         "test_mse_next_day": float(((predicted - tomorrow) ** 2).mean()),
         "test_mse_naive": float(((today - tomorrow) ** 2).mean()),
+        "n_test_days_in_range": int(is_in_range.sum()),
+        "test_mse_next_day_in_range": float(((predicted - tomorrow)[is_in_range] ** 2).mean()),
+        "test_mse_naive_in_range": float(((today - tomorrow)[is_in_range] ** 2).mean()),
     }
 
 

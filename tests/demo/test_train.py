@@ -34,6 +34,8 @@ def test_each_error_compares_with_the_day_that_its_name_says() -> None:
     assert exact["test_mse_next_day"] == pytest.approx(exact["test_mse_naive"], rel=1e-4)
     steps = np.diff(prices.test.to_numpy()[N_STEPS - 1 :])
     assert exact["test_mse_naive"] == pytest.approx(np.mean(steps**2))
+    assert exact["n_test_days_in_range"] < len(prices.test) / 2  # from 2013 on, prices are higher than ever before
+    assert exact["test_mse_next_day_in_range"] == pytest.approx(exact["test_mse_naive_in_range"], rel=1e-4)
     shifted = measure(make_predictor(0.5), prices)
     assert shifted["test_mse_as_in_the_tutorial"] == pytest.approx(0.25, rel=1e-4)
     assert shifted["test_mse_naive"] == exact["test_mse_naive"]
