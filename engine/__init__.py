@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine import inference as inference
+    import engine.inference as inference
 
 __version__ = "0.1.0"
 
