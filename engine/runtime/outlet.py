@@ -93,6 +93,8 @@ class Outlet:
             await asyncio.to_thread(self._thread.join)
 
     async def _do(self, action: Callable[[], object]) -> None:
+        if not self._thread.is_alive():
+            return
         done: asyncio.Future[None] = self._loop.create_future()
 
         def settle(error: EngineError | None) -> None:
