@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
+from engine.errors import SchemaMismatch
 from engine.schema import Extras, Resolver, Schema
 
 
@@ -26,23 +27,45 @@ class CompiledCodec:
 
 @dataclass(frozen=True, slots=True)
 class SchemaPair:
-    """The schema of the stream and that of the script's slot, either of them perhaps the other's.
+    """The schema of the stream, that of the script's slot, and how to get from each to the other.
 
-    Raises
-    ------
-    SchemaMismatch
-        When asked for a resolver that cannot be.
+    A slot needs one direction only: a stream of ints can feed a script that wants doubles, and not take its outputs.
+    The direction that cannot be is None; whoever uses it gets the mismatch.
     """
 
     stream: Schema
     model: Schema
+    to_model: Resolver | None
+    to_stream: Resolver | None
+
+    @classmethod
+    def fit(cls, stream: Schema, model: Schema) -> Self:
+        """Return the pair.
+
+        Raises
+        ------
+        SchemaMismatch
+            It fits in neither direction.
+        """
+        try:
+            to_stream = Resolver(model, stream)
+        except SchemaMismatch:
+            return cls(stream, model, Resolver(stream, model), None)
+        try:
+            return cls(stream, model, Resolver(stream, model), to_stream)
+        except SchemaMismatch:
+            return cls(stream, model, None, to_stream)
 
     def resolve_input(self, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         """Return `read` followed by the resolution from stream to script."""
-        resolve = Resolver(self.stream, self.model)
+        resolve = self.to_model
+        if resolve is None:
+            return lambda raw: Resolver(self.stream, self.model)(read(raw))  # raises what is wrong
         return read if resolve.is_identity else lambda raw: resolve(read(raw))
 
     def resolve_output(self, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return `check` followed by the resolution from script to stream."""
-        resolve = Resolver(self.model, self.stream)
+        resolve = self.to_stream
+        if resolve is None:
+            return lambda value: Resolver(self.model, self.stream)(check(value))  # raises what is wrong
         return check if resolve.is_identity else lambda value: resolve(check(value))

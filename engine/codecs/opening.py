@@ -45,7 +45,8 @@ def open_codec(
         No such encoding; ``avro-binary`` without a schema; ``utf-8`` with one that is not ``string``; ``null`` with one
         that is not ``bytes``.
     SchemaMismatch
-        What is read by the stream's schema does not fit the script's, or what is written.
+        The two schemas fit in neither direction. One that fits in the direction of the slot is enough: the other raises
+        when it is used.
 
     Examples
     --------
@@ -61,7 +62,7 @@ def open_codec(
     if tagged_unions and encoding != "json":
         raise DescriptorError("Encoding", f"tagged unions are of json, not of {encoding}")
     stream, model = schema or model_schema, model_schema or schema
-    schemas = None if stream is None or model is None else SchemaPair(stream, model)
+    schemas = None if stream is None or model is None else SchemaPair.fit(stream, model)
     match encoding:
         case "json":
             return open_json(schemas, is_tagged=tagged_unions)

@@ -66,7 +66,7 @@ def open_null(schemas: SchemaPair | None) -> CompiledCodec:
 def _only(encoding: str, kind: str, schemas: SchemaPair | None) -> SchemaPair:
     if schemas is None:
         any_value = parse_schema(kind)
-        return SchemaPair(any_value, any_value)
+        return SchemaPair.fit(any_value, any_value)
     if schemas.stream.root.kind != kind:
         raise DescriptorError("Encoding", f"{encoding} carries {kind}, and the schema is {schemas.stream}")
     return schemas

@@ -75,7 +75,7 @@ def build_type(parsed: Any, names: dict[str, Type]) -> Type:
     Raises
     ------
     ValueError
-        What fastavro lets pass: a union in a union or with two branches alike, a field twice, a bad size or default.
+        What fastavro lets pass: a union in a union or with two branches alike, a field twice, a bad size.
     """
     if isinstance(parsed, list):
         return _union(parsed, names)
@@ -121,8 +121,6 @@ def _named(parsed: dict[str, Any], names: dict[str, Type]) -> Type:
             raise ValueError(f"record {named.short_name} has two fields {twice!r}")
     elif kind == "enum":
         named.symbols, named.symbol_default = tuple(parsed["symbols"]), parsed.get("default")
-        if named.symbol_default is not None and named.symbol_default not in named.symbols:
-            raise ValueError(f"enum {named.short_name} has no symbol {named.symbol_default!r}, its default")
     else:
         named.size = parsed["size"]
         if type(named.size) is not int or named.size < 0:

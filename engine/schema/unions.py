@@ -10,7 +10,8 @@ from engine.schema.mismatch import show
 from engine.schema.scalars import Check, Domain, plain
 from engine.schema.types import Type
 
-EXACT, CONVERTIBLE, NEVER = 0, 1, 2
+# The lower, the better a branch suits. A record's unknown keys come on top of CONVERTIBLE, hence the distance to NEVER.
+EXACT, CONVERTIBLE, NEVER = 0, 1, 1 << 30
 Grade: TypeAlias = Callable[[Any], int]
 Selector: TypeAlias = Callable[[Any], tuple[int, Any]]
 
@@ -35,16 +36,15 @@ def select_branch(union: Type, checks: Sequence[Check], domain: Domain) -> Selec
 
     The rule, for a plain value: the first branch, in the schema's order, that the value fits *exactly*; if there is
     none, the first that it fits after a conversion. An int fits ``int`` and ``long`` exactly and ``float`` and
-    ``double`` by conversion; a float fits ``double`` exactly, and ``float`` so only when the union has no ``double``; a
+    ``double`` by conversion; a float fits both of these exactly, but a ``float`` beside a ``double`` is never taken; a
     text fits ``string`` and an ``enum`` that has it exactly, and (in JSON) ``bytes`` and ``fixed`` by conversion; an
-    object fits a ``map`` exactly, and a ``record`` that has all of its keys; a date or decimal fits its logical type
-    exactly, what stands for it (an int, bytes) by conversion.
+    object fits a ``map`` exactly, and a ``record`` that has all of its keys, else the one that lacks the fewest; a date
+    or decimal fits its logical type exactly, what stands for it (an int, bytes) by conversion.
 
     In JSON an object of one key that names a branch, ``{"double": 2.0}``, is that branch if what is inside fits.
     """
     has_double = any(part.kind == "double" for part in union.parts)
     grades = [_grade(part, domain, has_double) for part in union.parts]
-    branches = [(index, grade, check) for index, (grade, check) in enumerate(zip(grades, checks, strict=True))]
     tags = {part.short_name: index for index, part in enumerate(union.parts)}
     tags |= {part.tag: index for index, part in enumerate(union.parts)}
 
@@ -52,14 +52,12 @@ def select_branch(union: Type, checks: Sequence[Check], domain: Domain) -> Selec
         if domain == "native":
             value = plain(value)
         failures = []
-        graded = [(grade(value), index, check) for index, grade, check in branches]
-        for wanted in (EXACT, CONVERTIBLE):
-            for grade, index, check in graded:
-                if grade == wanted:
-                    try:
-                        return index, check(value)
-                    except SchemaMismatch as error:
-                        failures.append(error)
+        for grade, index in sorted([(grade(value), index) for index, grade in enumerate(grades)]):
+            if grade < NEVER:
+                try:
+                    return index, checks[index](value)
+                except SchemaMismatch as error:
+                    failures.append(error)
         # one candidate: its own complaint says more than that none of the union's branches fits
         raise failures[0] if len(failures) == 1 else SchemaMismatch("", str(union), show(value))
 
@@ -73,8 +71,8 @@ def select_branch(union: Type, checks: Sequence[Check], domain: Domain) -> Selec
                 except SchemaMismatch as error:
                     try:
                         return select_plain(value)
-                    except SchemaMismatch:
-                        raise error from error.__cause__
+                    except SchemaMismatch as plain_error:
+                        raise (plain_error if plain_error.path else error) from error.__cause__
         return select_plain(value)
 
     return select if domain == "json" else select_plain
@@ -88,9 +86,9 @@ def _grade(part: Type, domain: Domain, has_double: bool) -> Grade:
         return EXACT if isinstance(value, types) and type(value) is not bool else NEVER
 
     def number(value: Any) -> int:
-        if type(value) is float:
-            return CONVERTIBLE if part.kind == "float" and has_double else EXACT
-        return CONVERTIBLE if type(value) is int else NEVER
+        if part.kind == "float" and has_double:
+            return NEVER
+        return EXACT if type(value) is float else CONVERTIBLE if type(value) is int else NEVER
 
     def binary(value: Any) -> int:
         return CONVERTIBLE if domain == "json" and type(value) is str else by_type(value)
@@ -98,7 +96,8 @@ def _grade(part: Type, domain: Domain, has_double: bool) -> Grade:
     def record(value: Any) -> int:
         if not isinstance(value, Mapping):
             return NEVER
-        return EXACT if value.keys() <= field_names else CONVERTIBLE
+        n_unknown = len(value.keys() - field_names)
+        return CONVERTIBLE + n_unknown if n_unknown else EXACT
 
     def array(value: Any) -> int:
         is_text = isinstance(value, str | bytes)
