@@ -54,7 +54,7 @@ def add_verbs(group: click.Group, plural: str, *, example: str, next_step: str) 
     kind = plural.removesuffix("s")
 
     @group.command(
-        help=f"""Add a {kind}, or a new version of it, from FILE or standard input.
+        help=f"""Add a {kind} from FILE or standard input; a new version if it is there.
 
     Example: engine {kind} add {example}"""
     )

@@ -16,7 +16,7 @@ from engine.errors import AssetInvalid
 model_argument = click.argument("model", shell_complete=complete_name("models"))
 
 
-@click.group(cls=VerbGroup)
+@click.group(cls=VerbGroup, short_help="Files that go with a model.")
 def attachment() -> None:
     """Files that go with a model, such as weights; archives are unpacked for it."""
 
@@ -53,7 +53,9 @@ def list_attachments(desk: Desk, model: str, form: str) -> None:
 @click.argument("target", required=False, type=click.Path(allow_dash=True), metavar="[TARGET]")
 @pass_desk
 def download(desk: Desk, model: str, name: str, target: str | None) -> None:
-    """Write the attachment NAME of MODEL to TARGET: a file, a folder or - for standard output.
+    """Write the attachment NAME of MODEL to TARGET.
+
+    A file, a folder or - for standard output; by default NAME in the working directory.
 
     Example: engine attachment download tf_sp500_lstm attachment.tar.gz /tmp
     """

@@ -26,7 +26,6 @@ class Collected:
 
     n_records: int = 0
     is_eof: bool = False
-    state: str = ""
 
 
 def collect(
@@ -66,7 +65,7 @@ def collect(
             outputs = engine.output(slot, after=printed_to, limit=limit, wait_s=wait_s)
             print_records(outputs.values, is_binary=is_binary)
             collected.n_records += len(outputs.values)
-            collected.is_eof, collected.state = outputs.is_eof, outputs.state
+            collected.is_eof = outputs.is_eof
             if outputs.values:
                 printed_to = outputs.last_seq
             elif outputs.is_eof or outputs.state in _NO_MORE or not is_patient:

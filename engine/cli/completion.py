@@ -7,7 +7,7 @@ import click
 from engine.cli.verb import Verb
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Teach a shell the verbs and names.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

@@ -10,7 +10,7 @@ from engine.cli.report import print_engine
 from engine.cli.verb import Verb
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Show the state, model, slots and jets.")
 @output_option
 @pass_desk
 def inspect(desk: Desk, form: str) -> None:
@@ -22,21 +22,21 @@ def inspect(desk: Desk, form: str) -> None:
         print_engine(info)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Stop scoring until unpause.")
 @pass_desk
 def pause(desk: Desk) -> None:
     """Stop taking records from the inputs until `engine unpause`."""
     talk(f"Engine {desk.engine.pause()['state']}.")
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Go on after pause.")
 @pass_desk
 def unpause(desk: Desk) -> None:
     """Go on after `engine pause`."""
     talk(f"Engine {desk.engine.unpause()['state']}.")
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Let go of the model and the streams.")
 @pass_desk
 def reset(desk: Desk) -> None:
     """Let go of the model and of every stream, and begin anew."""

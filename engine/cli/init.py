@@ -18,7 +18,7 @@ Next:
   engine serve --library ."""
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Make a new library that works.")
 @click.argument("folder", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
     """Make a library in DIR: a script, its schema, a stream, and prices to score. Nothing is overwritten.

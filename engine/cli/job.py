@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from engine.cli.printing import counted
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.errors import EngineError
     from engine.registry import Model
     from engine.runtime.info import ConsoleLine, EngineInfo
@@ -42,12 +48,22 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that was not scored, or an output that was not written."""
+
+    slot: int
+    seq_no: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """How a job went."""
+    """How a job went; `rejects` are the first few."""
 
     info: EngineInfo
     error: EngineError | None
     seconds: float
+    rejects: tuple[Reject, ...]
 
     @property
     def n_in(self) -> int:
@@ -68,7 +84,7 @@ class Done:
         """Return one sentence about it."""
         rate = self.n_in / self.seconds if self.seconds > 0 else 0.0
         return (
-            f"{self.n_in} records in, {self.n_out} out, {self.n_rejected} rejected, "
+            f"{counted(self.n_in, 'record')} in, {self.n_out} out, {self.n_rejected} rejected, "
             f"in {self.seconds:.1f} s ({rate:,.0f} records/s)."
         )
 
@@ -105,6 +121,8 @@ def perform(
 async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick: Callable[[EngineInfo], None]) -> Done:
     from engine.runtime import Engine, EngineState
 
+    log = job.settings.state_dir / "rejects.jsonl"
+    log_start = log.stat().st_size if log.exists() else 0
     engine = Engine(job.settings, on_console=on_console, is_inline=job.is_inline)
     try:
         await engine.load(job.model)
@@ -120,6 +138,16 @@ async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick:
             end.cancel()
         info = engine.inspect()
         on_tick(info)
-        return Done(info, engine.error, time.perf_counter() - started_s)
+        return Done(info, engine.error, time.perf_counter() - started_s, _first_rejects(log, log_start))
     finally:
         await engine.close()
+
+
+def _first_rejects(log: Path, start: int) -> tuple[Reject, ...]:
+    """Return the first rejects that were logged behind `start`: the engine itself keeps the latest in mind."""
+    if not log.exists():
+        return ()
+    with log.open("rb") as lines:
+        lines.seek(start)
+        entries = map(json.loads, islice(lines, N_REASONS))
+        return tuple(Reject(entry["slot"], entry["seq_no"], entry["reason"]) for entry in entries)

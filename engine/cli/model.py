@@ -12,7 +12,7 @@ from engine.cli.assets import add_verbs, name_argument
 from engine.cli.collect import collect
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.feed import feed, read_lines, standard_input
-from engine.cli.printing import SHORT_DIGEST, hint, output_option, print_json, print_table, talk
+from engine.cli.printing import SHORT_DIGEST, counted, hint, output_option, print_json, print_table, talk
 from engine.cli.report import next_step, print_jets, print_script
 from engine.cli.verb import VerbGroup
 
@@ -40,7 +40,10 @@ def slot_argument(default: int) -> Callable[[Any], Any]:
 @output_option
 @pass_desk
 def verify(desk: Desk, name: str, form: str) -> None:
-    """Check the script NAME and everything it names, and show its slots and its state. Nothing of it is run."""
+    """Check the script NAME and show its slots.
+
+    So is everything that it names; nothing of it is run.
+    """
     fields = desk.assets.verify_model(name)
     if form == "json":
         print_json(fields)
@@ -94,18 +97,17 @@ def input_records(desk: Desk, slot: int) -> None:
     fed = feed(desk.engine, slot, read_lines(standard_input()), on_busy=tell_busy)
     if fed.n_accepted == 0:
         raise click.ClickException("There is no record on standard input; give one a line.")
-    blank = f"; {fed.n_blank} blank lines were skipped" if fed.n_blank else ""
-    talk(f"{fed.n_accepted} records accepted on slot {slot}{blank}.")
+    blank = f"; {counted(fed.n_blank, 'blank line')} skipped" if fed.n_blank else ""
+    talk(f"{counted(fed.n_accepted, 'record')} accepted on slot {slot}{blank}.")
 
 
 @model.command("output")
 @slot_argument(1)
-@click.option("-n", "--count", "n_records", type=click.IntRange(min=1), metavar="N", help="Wait for N records.")
+@click.option("-n", "--count", type=click.IntRange(min=1), metavar="N", help="Wait for N records.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the stream ends or Ctrl-C.")
 @click.option("--no-wait", is_flag=True, help="Print what is there now.")
 @click.option(
     "--timeout",
-    "timeout_s",
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
@@ -113,8 +115,10 @@ def input_records(desk: Desk, slot: int) -> None:
     help="How long to wait for what was accepted before.",
 )
 @pass_desk
-def output_records(desk: Desk, slot: int, n_records: int | None, follow: bool, no_wait: bool, timeout_s: float) -> None:
-    """Print the outputs of SLOT, one record a line, and acknowledge them: the engine then forgets them.
+def output_records(desk: Desk, slot: int, count: int | None, follow: bool, no_wait: bool, timeout: float) -> None:
+    """Print the outputs of SLOT, one record a line.
+
+    They are acknowledged then, and the engine forgets them.
 
     Waits until what was accepted before is scored. Binary records are shown in hexadecimal on a terminal, and go
     into a pipe as they are.
@@ -122,21 +126,24 @@ def output_records(desk: Desk, slot: int, n_records: int | None, follow: bool, n
     Examples: engine model output
               engine model output 3 -f
     """
-    if no_wait and (follow or n_records is not None):
+    if no_wait and (follow or count is not None):
         raise click.UsageError("--no-wait takes what is there; it goes with neither -n nor -f.")
     collected = collect(
         desk.engine,
         slot,
-        n_records=n_records,
+        n_records=count,
         is_following=follow,
-        timeout_s=None if no_wait else timeout_s,
+        timeout_s=None if no_wait else timeout,
     )
-    if collected.state == "ERROR":
-        raise click.ClickException(f"The engine is in ERROR: {desk.engine.inspect()['error']}")
+    info = desk.engine.inspect()
+    if info["error"] is not None:
+        raise click.ClickException(f"The engine is in {info['state']}: {info['error']}")
     if collected.is_eof:
         talk("The stream has ended.")
     elif collected.n_records == 0:
-        talk("There are no outputs.")
+        n_rejected = sum(one["n_rejected"] for one in info["slots"])
+        rejected = f" {counted(n_rejected, 'record')} rejected; see: engine inspect" if n_rejected else ""
+        talk(f"There are no outputs.{rejected}")
 
 
 @model.command()
@@ -148,7 +155,7 @@ def scale(desk: Desk, jets: int) -> None:
     Example: engine model scale 4
     """
     scaled = desk.engine.scale(jets)
-    talk(f"The model runs in {scaled['n_jets']} jets. {scaled.get('note', '')}".strip())
+    talk(f"The model runs in {counted(scaled['n_jets'], 'jet')}. {scaled.get('note', '')}".strip())
 
 
 @model.command()

@@ -118,6 +118,15 @@ def size_text(n_bytes: int | None) -> str | None:
     return f"{size:.1f} TiB"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number and what it counts.
+
+    >>> counted(1, "record"), counted(2, "record")
+    ('1 record', '2 records')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def talk(sentence: str) -> None:
     """Say something to the person, on standard error."""
     click.echo(sentence, err=True)

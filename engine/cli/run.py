@@ -15,7 +15,7 @@ import click
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.endpoint import existing_file, find_endpoint
-from engine.cli.job import N_REASONS, Done, Job, perform
+from engine.cli.job import Done, Job, perform
 from engine.cli.printing import talk
 from engine.cli.progress import progress_bar
 from engine.cli.verb import Verb
@@ -32,32 +32,27 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what a script is run with."""
     options = (
-        click.option(
-            "--attachment", "attachments", multiple=True, metavar="FILE", type=_file, help="Unpack FILE for the script."
-        ),
+        click.option("--attachment", multiple=True, metavar="FILE", type=_file, help="Unpack FILE for the script."),
         click.option(
             "--schema",
-            "given_schemas",
             multiple=True,
             metavar="NAME=FILE",
             help="What the script calls NAME is the Avro schema in FILE.",
         ),
         click.option("--encoding", metavar="NAME", help="Of records in files.  [default: json, or by the suffix]"),
         click.option("--memory", metavar="SIZE", envvar="ENGINE_MEMORY", help="What it may allocate, as in 2G."),
-        click.option("--inline", "is_inline", is_flag=True, help="Run the script in this process: pdb works."),
+        click.option("--inline", is_flag=True, help="Run the script in this process: pdb works."),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Score a file or a pipe, without a server.")
 @click.argument("script", type=_file)
 @click.argument("input", default="-", metavar="[INPUT]")
 @click.argument("output", default="-", metavar="[OUTPUT]")
-@click.option(
-    "--slot", "more", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0."
-)
+@click.option("--slot", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0.")
 @model_options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
 @pass_desk
@@ -69,7 +64,7 @@ def run(
     script: Path,
     input: str,  # noqa: A002 - the argument's name in the help
     output: str,
-    more: tuple[str, ...],
+    slot: tuple[str, ...],
     strict: bool,
     **options: Any,
 ) -> None:
@@ -82,7 +77,7 @@ def run(
               head -40 prices.jsons | engine run model_scripts/average.py > scores.jsons
               engine run join.py left.jsons out.jsons --slot 2=right.jsons
     """
-    named = {0: input, 1: output, **dict(map(_slot_pair, more))}
+    named = {0: input, 1: output, **dict(map(_slot_pair, slot))}
     job = prepare(desk, script, named, **options)
     with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
         done = perform(job, on_console=print_console, on_tick=on_tick)
@@ -98,11 +93,11 @@ def prepare(
     script: Path,
     named: dict[int, str],
     *,
-    attachments: tuple[Path, ...],
-    given_schemas: tuple[str, ...],
+    attachment: tuple[Path, ...],
+    schema: tuple[str, ...],
     encoding: str | None,
     memory: str | None,
-    is_inline: bool,
+    inline: bool,
 ) -> Job:
     """Return the job that the arguments describe.
 
@@ -125,8 +120,8 @@ def prepare(
     if memory is not None:
         settings = replace(settings, memory_limit_bytes=parse_size(memory))
     library = Library(desk.library) if desk.library is not None else library_of(script)
-    schemas = _schemas(given_schemas)
-    model = from_path(script, library, attachments, schemas)
+    schemas = _schemas(schema)
+    model = from_path(script, library, attachment, schemas)
     find_schema = _schema_finder(library, schemas, model)
     _check_distinct(named)
     streams = {
@@ -134,7 +129,7 @@ def prepare(
         for slot, text in named.items()
         if slot in model.script.slots or slot not in (0, 1)
     }
-    return Job(settings, model, streams, is_inline)
+    return Job(settings, model, streams, is_inline=inline)
 
 
 def _slot_pair(text: str) -> tuple[int, str]:
@@ -204,7 +199,7 @@ def raise_failure(done: Done) -> None:
 
 def tell_rejects(done: Done) -> None:
     """Explain the first rejected records."""
-    for reject in done.info.rejects[:N_REASONS]:
+    for reject in done.rejects:
         talk(f"  record {reject.seq_no} of slot {reject.slot}: {reject.reason}")
-    if done.n_rejected > N_REASONS:
-        talk(f"  and {done.n_rejected - N_REASONS} more")
+    if done.n_rejected > len(done.rejects):
+        talk(f"  and {done.n_rejected - len(done.rejects)} more")

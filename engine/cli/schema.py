@@ -41,10 +41,10 @@ data_argument = click.argument(
 @pass_desk
 @click.pass_context
 def verify(ctx: click.Context, desk: Desk, name: str, file: str | None, form: str) -> None:
-    """Check the schema NAME, and each line of FILE (- for standard input) against it.
+    """Check the schema NAME, and each line of FILE.
 
-    Each line is printed behind OK, JSON (not JSON at all) or FAIL (does not fit), with the reason below. The exit code
-    is 3 when a line is not OK.
+    FILE may be - for standard input. Each line is printed behind OK, JSON (not JSON at all) or FAIL (does not fit),
+    with the reason below. The exit code is 3 when a line is not OK.
 
     Example: engine schema verify double prices.jsons
     """

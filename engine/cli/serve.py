@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,8 +12,16 @@ import click
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.verb import Verb
 
+_folder = click.Path(file_okay=False, path_type=Path)
 
-@click.command(cls=Verb)
+
+@click.command(cls=Verb, short_help="Serve an engine over HTTP.")
+@click.option(
+    "--library", type=_folder, metavar="DIR", help="The library.  [env var: ENGINE_LIBRARY; default: STATE/library]"
+)
+@click.option(
+    "--state", type=_folder, metavar="DIR", help="What must survive it.  [env var: ENGINE_STATE; default: .engine]"
+)
 @click.option("--host", metavar="ADDRESS", help="Where to listen.  [env var: ENGINE_HOST; default: 127.0.0.1]")
 @click.option("--port", type=int, metavar="PORT", help="0 takes a free one.  [env var: ENGINE_PORT; default: 8000]")
 @click.option("--jets", "n_jets", type=int, metavar="N", help="Processes that run the model.  [env var: ENGINE_JETS]")
@@ -25,7 +34,7 @@ from engine.cli.verb import Verb
     help="Whoever reaches the port may do everything.  [env var: ENGINE_NO_AUTH]",
 )
 @pass_desk
-def serve(desk: Desk, /, memory: str | None, **options: Any) -> None:
+def serve(desk: Desk, /, library: Path | None, state: Path | None, memory: str | None, **options: Any) -> None:
     """Serve an engine over HTTP, with the models, schemas, streams and attachments of the library.
 
     The documentation of its API is at /docs. Ctrl-C or SIGTERM finishes what was accepted and stops.
@@ -37,20 +46,14 @@ def serve(desk: Desk, /, memory: str | None, **options: Any) -> None:
     from engine.settings import Settings, parse_size
 
     given = {name: value for name, value in options.items() if value is not None}
-    if desk.library is not None:
-        given["library"] = desk.library
-    if desk.state is not None:
-        given["state_dir"] = desk.state
+    given |= {"library": library or desk.library} if library or desk.library else {}
+    given |= {"state_dir": state or desk.state} if state or desk.state else {}
     if memory is not None:
         given["memory_limit_bytes"] = parse_size(memory)
     settings = replace(Settings.from_env(os.environ), **given)
     run_server(settings, Library(settings.library or settings.state_dir / "library"))
 
 
-for option in serve.params:
-    # Every verb understands them; here they are what it is about.
-    if isinstance(option, click.Option) and option.name in ("library", "state", "is_auth_off"):
-        option.hidden = False
 for option in serve.params:
     # The settings read the environment themselves: they know when a variable is Kubernetes' and not ours.
     if isinstance(option, click.Option):

@@ -6,7 +6,7 @@ import click
 
 from engine.cli.assets import add_verbs, complete_name, name_argument
 from engine.cli.desk import Desk, pass_desk
-from engine.cli.printing import hint, is_readable, output_option, print_json, print_records, print_table, talk
+from engine.cli.printing import counted, hint, is_readable, output_option, print_json, print_records, print_table, talk
 from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows
 from engine.cli.verb import VerbGroup
 
@@ -37,7 +37,10 @@ slot_argument = click.argument("slot", type=click.IntRange(min=0))
 @click.argument("slot", required=False, type=click.IntRange(min=0), metavar="[SLOT]")
 @pass_desk
 def verify(desk: Desk, name: str, slot: int | None) -> None:
-    """Check a descriptor, for SLOT if it is given, and print it with every default filled in."""
+    """Check a descriptor, for SLOT if it is given.
+
+    It is printed with every default filled in.
+    """
     answer = desk.assets.verify_stream(name, slot)
     print_json(answer["descriptor"])
     for note in answer["notes"]:
@@ -89,16 +92,18 @@ def inspect(desk: Desk, slot: int | None, form: str) -> None:
 
 @stream.command()
 @source_argument
-@click.option("-n", "--count", "n_records", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("-n", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @pass_desk
-def sample(desk: Desk, stream: str, n_records: int) -> None:
-    """Print the first records of STREAM, a name or a literal, without scoring them.
+def sample(desk: Desk, stream: str, count: int) -> None:
+    """Print the first records of STREAM.
+
+    A name, or a literal such as file:/data/prices.jsons. Nothing is scored.
 
     Example: engine stream sample file:/data/prices.jsons -n 3
     """
     assets = desk.assets
     ask = assets.sample_literal if is_literal(stream) else assets.sample_stream
-    values = ask(stream, n_records)
+    values = ask(stream, count)
     print_records(values, is_binary=not all(map(is_readable, values)))
-    if len(values) < n_records:
-        talk(f"The stream has {len(values)} records.")
+    if len(values) < count:
+        talk(f"The stream has {counted(len(values), 'record')}.")

@@ -22,7 +22,7 @@ N_SHOWN = 10  # differences: a screen full; the rest are counted
 _SHOWN_BYTES = 200  # of a record
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Compare outputs with expected ones.")
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("inputs", type=click.Path(exists=True, dir_okay=False))
 @click.argument("expected", type=click.Path(dir_okay=False, path_type=Path))
@@ -30,6 +30,7 @@ _SHOWN_BYTES = 200  # of a record
     "--tolerance",
     type=click.FloatRange(min=0),
     default=0.0,
+    metavar="NUMBER",
     show_default=True,
     help="Numbers may differ by so much, times the expected one's size where that is above 1.",
 )

@@ -85,7 +85,8 @@ class Verb(click.Command):
         for param in self.params:
             if isinstance(param, click.Option):
                 param.show_envvar = True
-        self.params += shared_options(is_root=False)
+        own = {param.name for param in self.params}
+        self.params += [option for option in shared_options(is_root=False) if option.name not in own]
         self.help = keep_examples(self.help or "")
 
 
