@@ -20,6 +20,7 @@ The order of a conversation::
 An engine keeps several batches in flight, and answers come in the order of the batches.
 """
 
+from engine.channel.cell import Cell, Phase
 from engine.channel.failures import Failure, dump_error, load_error
 from engine.channel.frames import MAX_FRAME_BYTES, PIPE_BYTES, PROTOCOL_VERSION, FrameReader, Kind, pack_frame
 from engine.channel.messages import BatchFrame, OutputFrame, pack_message, unpack_message
@@ -29,10 +30,12 @@ __all__ = [
     "PIPE_BYTES",
     "PROTOCOL_VERSION",
     "BatchFrame",
+    "Cell",
     "Failure",
     "FrameReader",
     "Kind",
     "OutputFrame",
+    "Phase",
     "dump_error",
     "load_error",
     "pack_frame",

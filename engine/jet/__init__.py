@@ -4,7 +4,6 @@
 feeds it from a pipe; ``engine run --inline`` feeds it inside the engine's own process, so both give the same outputs.
 """
 
-from engine.jet.cell import Cell, Phase
 from engine.jet.worker import Worker
 
-__all__ = ["Cell", "Phase", "Worker"]
+__all__ = ["Worker"]

@@ -7,8 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.channel import PIPE_BYTES, FrameReader
-from engine.jet.cell import Cell
+from engine.channel import PIPE_BYTES, Cell, FrameReader
 from engine.jet.console import Console
 from engine.jet.limits import die_with, limit_memory
 from engine.jet.worker import Worker

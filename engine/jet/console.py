@@ -6,13 +6,8 @@ import io
 import os
 import threading
 
-from engine.jet.cell import Cell
-
-MAX_LINE_CHARS = 8192
-"""A longer line is cut into several."""
-
-TAG, TAG_END = "\x1e", "\x1f"
-"""Record and unit separator (ASCII): ``<RS>slot:seq<US>`` in front of a line that was printed within a record."""
+from engine.channel import Cell
+from engine.channel.tags import MAX_LINE_BYTES, tag_line
 
 
 class Console(io.TextIOBase):
@@ -43,9 +38,9 @@ class Console(io.TextIOBase):
             *lines, self._rest = (self._rest + text).split("\n")
             for line in lines:
                 self._put(line)
-            while len(self._rest) > MAX_LINE_CHARS:
-                self._put(self._rest[:MAX_LINE_CHARS])
-                self._rest = self._rest[MAX_LINE_CHARS:]
+            while len(self._rest) > MAX_LINE_BYTES:
+                self._put(self._rest[:MAX_LINE_BYTES])
+                self._rest = self._rest[MAX_LINE_BYTES:]
         return len(text)
 
     def flush(self) -> None:
@@ -56,8 +51,6 @@ class Console(io.TextIOBase):
                 self._rest = ""
 
     def _put(self, line: str) -> None:
-        record = self._cell.record
-        tag = f"{TAG}{record[0]}:{record[1]}{TAG_END}" if record is not None else ""
-        data = f"{tag}{line}\n".encode(self.encoding, self.errors)
+        data = tag_line(self._cell.record, line.encode(self.encoding, self.errors)) + b"\n"
         while data:
             data = data[os.write(self._fd, data) :]

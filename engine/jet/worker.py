@@ -9,11 +9,10 @@ from pathlib import Path
 from types import GeneratorType
 from typing import Any, NamedTuple
 
-from engine.channel import PROTOCOL_VERSION, BatchFrame, Kind, dump_error, pack_message, unpack_message
+from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump_error, pack_message, unpack_message
 from engine.codecs import open_codec
 from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing
 from engine.jet.answer import Answer
-from engine.jet.cell import Cell, Phase
 from engine.jet.loading import import_script, reason_of, script_traceback
 from engine.ports import Codec
 from engine.schema import parse_schema
@@ -99,7 +98,9 @@ class Worker:
         action = self._actions[number]
         arity = self._script.slots[number].arity or callable_arity(action)
         is_halting = message["on_error"] == "stop"
-        self._inputs[number] = _Input(codec.decode, action, self._script.slots[number].action or "action", arity, is_halting)
+        self._inputs[number] = _Input(
+            codec.decode, action, self._script.slots[number].action or "action", arity, is_halting
+        )
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.jet.console import MAX_LINE_CHARS, TAG, TAG_END
+from engine.channel.tags import MAX_LINE_BYTES, read_line
 
-_TAG, _TAG_END = TAG.encode(), TAG_END.encode()
 _Line = tuple[tuple[int, int] | None, str]
 
 
@@ -17,9 +16,9 @@ class LineReader:
     def feed(self, data: bytes) -> list[_Line]:
         """Take bytes and return the lines that they complete."""
         *lines, rest = (self._rest + data).split(b"\n")
-        while len(rest) > MAX_LINE_CHARS:
-            lines.append(rest[:MAX_LINE_CHARS])
-            rest = rest[MAX_LINE_CHARS:]
+        while len(rest) > MAX_LINE_BYTES:
+            lines.append(rest[:MAX_LINE_BYTES])
+            rest = rest[MAX_LINE_BYTES:]
         self._rest = rest
         return [self._parse(line) for line in lines]
 
@@ -30,10 +29,5 @@ class LineReader:
 
     @staticmethod
     def _parse(line: bytes) -> _Line:
-        record = None
-        if line.startswith(_TAG):
-            tag, _, line = line[len(_TAG) :].partition(_TAG_END)
-            slot, _, seq_no = tag.partition(b":")
-            if slot.isdigit() and seq_no.isdigit():
-                record = int(slot), int(seq_no)
-        return record, line.decode("utf-8", "replace")
+        record, text = read_line(line)
+        return record, text.decode("utf-8", "replace")

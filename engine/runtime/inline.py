@@ -8,8 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.channel import FrameReader, Kind, pack_frame
-from engine.jet import Cell, Worker
+from engine.channel import Cell, FrameReader, Kind, pack_frame
 from engine.runtime.runner import RunnerEvents
 
 
@@ -25,6 +24,8 @@ class InlineRunner:
     """
 
     def __init__(self, folder: Path, events: RunnerEvents) -> None:
+        from engine.jet import Worker  # here: an engine whose jets are processes never loads what runs in them
+
         self._events, self._loop = events, asyncio.get_running_loop()
         self.cell, self.pid = Cell(), os.getpid()
         self._to_worker, self._from_worker = FrameReader(), FrameReader()

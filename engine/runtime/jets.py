@@ -15,6 +15,7 @@ from engine.channel import (
     PIPE_BYTES,
     PROTOCOL_VERSION,
     BatchFrame,
+    Cell,
     Failure,
     Kind,
     OutputFrame,
@@ -23,7 +24,6 @@ from engine.channel import (
     unpack_message,
 )
 from engine.errors import EngineError, ModelCrashed, ModelStalled
-from engine.jet import Cell
 from engine.log import get_logger
 from engine.runtime.info import ConsoleLine
 from engine.runtime.launcher import Launcher

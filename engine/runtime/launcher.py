@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.log import get_logger
 from engine.registry import Model
-from engine.runtime.environment import import_path, build_environment
+from engine.runtime.environment import build_environment, import_path
 from engine.runtime.fitting import coding_of
 from engine.runtime.inline import InlineRunner
 from engine.runtime.process import ProcessRunner

@@ -12,8 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.channel import PIPE_BYTES, FrameReader, Kind, pack_frame
-from engine.jet import Cell
+from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, pack_frame
 from engine.runtime.console import LineReader
 from engine.runtime.runner import RunnerEvents
 

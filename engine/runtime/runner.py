@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.channel import Kind
-from engine.jet import Cell
+from engine.channel import Cell, Kind
 
 
 class RunnerEvents(Protocol):

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from engine.channel import BatchFrame, FrameReader, Kind, OutputFrame, pack_message, unpack_message
+from engine.channel import BatchFrame, Cell, FrameReader, Kind, OutputFrame, Phase, pack_message, unpack_message
 from engine.errors import ActionFailed, DataError, ScriptInvalid
-from engine.jet import Cell, Phase, Worker
+from engine.jet import Worker
 
 DOUBLE = {"encoding": "json", "schema": None, "tagged_unions": False, "on_error": "skip"}
 
