@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from engine.server.problem import MEDIA_TYPE, TYPE_PREFIX
+from engine import errors
+from engine.server.problem import MEDIA_TYPE, TYPE_PREFIX, BodyTooLarge, RequestInvalid, problem_response
+from engine.settings import MIB
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+JSON_TYPE = "application/json"
 
 _PROBLEM: Mapping[str, Any] = {
     "type": "object",
@@ -23,26 +28,19 @@ _PROBLEM: Mapping[str, Any] = {
     "additionalProperties": {"description": "The error's fields, such as path, expected, got, line, near, traceback."},
 }
 
-_EXAMPLES: Mapping[int, tuple[str, str, dict[str, Any]]] = {
-    400: ("RequestInvalid", "body.jets: Input should be greater than or equal to 1.", {"path": "body.jets"}),
-    403: ("PolicyViolation", "A page of 'https://example.org' may not talk to this server.", {}),
-    404: ("AssetNotFound", "Model 'lstn' not found. Did you mean 'lstm'?", {"kind": "model", "near": "lstm"}),
-    409: ("InvalidTransition", "Cannot score while PAUSED: allowed only in RUNNING.", {"current": "PAUSED"}),
-    413: ("BodyTooLarge", "The request's body is larger than the 16777216 bytes that are taken.", {}),
-    422: (
-        "SchemaMismatch",
-        "Field 'price': a finite number expected, got 'abc' (str).",
-        {"path": "price", "expected": "a finite number", "got": "'abc' (str)"},
-    ),
-    500: (
-        "ActionFailed",
-        "action() failed on record 7 of slot 0: ZeroDivisionError: division by zero.",
-        {"hook": "action", "slot": 0, "seq_no": 7, "traceback": "  File ..."},
-    ),
-    501: ("NotBuilt", "Transport.Type: kafka is not supported by this version of the engine.", {"feature": "kafka"}),
-    503: ("RetryAfter", "Try again in 1 s.", {"seconds": 1}),
-    504: ("StreamTimeout", "No output came within 30 s.", {"seconds": 30}),
-}
+_EXAMPLES = (
+    RequestInvalid("body.jets", "input should be greater than or equal to 0"),
+    errors.PolicyViolation("A page of 'https://example.org' may not talk to this server: it is for its own machine."),
+    errors.AssetNotFound("model", "lstn", "lstm"),
+    errors.InvalidTransition("PAUSED", "score", ["RUNNING"]),
+    BodyTooLarge(16 * MIB),
+    errors.SchemaMismatch("price", "a finite number", "'abc' (str)"),
+    errors.ActionFailed("action", "ZeroDivisionError: division by zero", 0, 7, '  File "lstm.py", line 9, in action'),
+    errors.NotBuilt('Transport "kafka:"', "Stream descriptor"),
+    errors.RetryAfter(1.0),
+    errors.StreamTimeout("The record was not scored", 30.0),
+)
+_RESPONSES = {response.status_code: response for response in map(problem_response, _EXAMPLES)}
 
 
 def problems(*statuses: int) -> Responses:
@@ -52,28 +50,26 @@ def problems(*statuses: int) -> Responses:
 
 def answers(described: Mapping[int, dict[str, Any]], *statuses: int) -> Responses:
     """Return `described` responses together with `problems`."""
-    documented: Responses = {}
-    documented.update(described)
-    return documented | problems(*statuses)
+    return {**dict(described.items()), **problems(*statuses)}
 
 
-def _problem(status: int) -> dict[str, Any]:
-    name, detail, fields = _EXAMPLES[status]
-    title = HTTPStatus(status).phrase
-    example = {"type": TYPE_PREFIX + name, "title": title, "status": status, "detail": detail, **fields}
-    return {"description": title, "content": {MEDIA_TYPE: {"schema": dict(_PROBLEM), "example": example}}}
+def _problem(status: int, description: str = "") -> dict[str, Any]:
+    documented = {"schema": dict(_PROBLEM), "example": json.loads(bytes(_RESPONSES[status].body))}
+    return {"description": description or HTTPStatus(status).phrase, "content": {MEDIA_TYPE: documented}}
 
 
-ANY_PROBLEM: Responses = {
-    "default": {"description": "Any other error", "content": {MEDIA_TYPE: {"schema": dict(_PROBLEM)}}}
-}
+ANY_PROBLEM: Responses = {"default": _problem(404, "Any other error")}
 """For every router: whatever goes wrong has this form."""
 
 
-def content(description: str, *media_types: str, example: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+def content(
+    description: str, *media_types: str, example: str | None = None, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the description of a response whose body is no JSON of a model."""
-    one = {"schema": {"type": "string"}} | ({} if example is None else {"example": example})
-    documented: dict[str, Any] = {"description": description, "content": dict.fromkeys(media_types, one)}
+    documented: dict[str, Any] = {
+        "description": description,
+        "content": {media_type: _body(media_type, example) for media_type in media_types},
+    }
     if headers:
         documented["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
@@ -81,7 +77,15 @@ def content(description: str, *media_types: str, example: Any = None, headers: M
     return documented
 
 
-def request_body(description: str, *media_types: str, example: Any = None) -> dict[str, Any]:
+def _body(media_type: str, example: str | None) -> dict[str, Any]:
+    if example is None:
+        return {"schema": {"type": "string"}}
+    if media_type == JSON_TYPE:
+        return {"schema": {}, "example": json.loads(example)}
+    return {"schema": {"type": "string"}, "example": example}
+
+
+def request_body(description: str, *media_types: str, example: str | None = None) -> dict[str, Any]:
     """Return the description of a body that is read as it comes, for a route's `openapi_extra`."""
     documented = content(description, *media_types, example=example)
     return {"requestBody": {"description": description, "required": True, "content": documented["content"]}}

@@ -114,11 +114,12 @@ def problem_response(exc: Exception) -> JSONResponse:
     fields = {name: _plain(value) for name, value in vars(exc).items() if not name.startswith("_")}
     # The script's own traceback is a member; the sentence does without it.
     detail = str(exc).removesuffix(str(fields.get("traceback") or "")).rstrip("\n")
-    content = fields | {
+    content = {
         "type": TYPE_PREFIX + type(exc).__name__,
         "title": (type(exc).__doc__ or "").partition("\n")[0].rstrip("."),
         "status": status.value,
         "detail": detail,
+        **fields,
     }
     return JSONResponse(content, status, _headers(exc), MEDIA_TYPE)
 

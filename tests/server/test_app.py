@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,11 @@ def test_the_documentation_needs_no_other_server(ask: Ask) -> None:
 
 def test_the_root_leads_to_the_documentation(ask: Ask) -> None:
     assert ask("GET", "/").headers["Location"] == "/docs"
+
+
+def test_every_documented_route_is_in_the_manual(ask: Ask) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    families = ("/schemas", "/streams", "/attachments/{model}")  # described as being like /models
+    for path in ask("GET", "/openapi.json").json()["paths"]:
+        same = next(("/models" + path.removeprefix(family) for family in families if path.startswith(family)), path)
+        assert f"{path}`" in manual or f"{same}`" in manual, path
