@@ -81,9 +81,8 @@ def parse_schema(source: Any, name: str = "") -> Schema:
 def _load(source: str | bytes, name: str) -> Any:
     try:
         text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
-        if text.strip() in PRIMITIVES:
-            return text.strip()
-        return json.loads(text)
+        word = text.strip()
+        return word if word.isidentifier() else json.loads(text)
     except UnicodeDecodeError as exc:
         raise SchemaInvalid(name, f"it is not UTF-8 at byte {exc.start}") from exc
     except json.JSONDecodeError as exc:

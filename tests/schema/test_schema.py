@@ -32,6 +32,7 @@ def test_source_is_the_value_as_it_was_given():
         ("[" * 100_000, "recursion"),
         ("3", "a type's name, an object or an array expected, got 3 (int)"),
         (None, "got null"),
+        ("dobule", "unknown type 'dobule', did you mean 'double'"),
         ('"strng"', "unknown type 'strng', did you mean 'string'"),
         ({"type": "recrod", "name": "r", "fields": []}, "unknown type 'recrod', did you mean 'record'"),
         ({}, "'type' is missing"),
