@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
+from engine import codecs
 from engine.errors import DescriptorError, NotBuilt
 from engine.streams.transport import Part, Transport
 from engine.streams.words import (
-    ENCODINGS,
-    ENCODINGS_NOT_BUILT,
     ENVELOPES,
     ENVELOPES_NOT_BUILT,
     SELF_DELIMITING,
@@ -60,7 +59,7 @@ def _as_encoding(value: Any) -> Any:
     if not isinstance(fields, dict):
         return value
     field = "Encoding" if isinstance(value, str) else "Encoding.Type"
-    name = canonical(field, fields.get("Type"), ENCODINGS, ENCODINGS_NOT_BUILT)
+    name = canonical(field, fields.get("Type"), codecs.KNOWN, codecs.NOT_BUILT)
     if "Unions" in fields and name != "json":
         raise DescriptorError("Encoding.Unions", "only the json encoding has it")
     return None if name == "null" else fields | {"Type": name}

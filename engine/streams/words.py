@@ -14,8 +14,6 @@ TRANSPORTS = ("REST", "file", "inline", "discard")
 TRANSPORTS_NOT_BUILT = (
     "Kafka", "kafka-offset", "HTTP", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time",
 )  # fmt: skip
-ENCODINGS = ("json", "utf-8", "avro-binary", "null")
-ENCODINGS_NOT_BUILT = ("csv", "msgpack", "soap-rpc", "avro-registry")
 SELF_DELIMITING = ("avro-binary",)
 ENVELOPES = ("delimited",)
 ENVELOPES_NOT_BUILT = ("fixed", "ocf-block", "delimited-csv")

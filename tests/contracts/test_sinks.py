@@ -14,7 +14,7 @@ import engine.streams
 import engine.transports
 from engine.errors import DeliveryFailed
 
-JOIN_S = 30  # a thread that does not end by then never will
+JOIN_S = 10  # a thread that does not end by then never will
 
 
 def test_every_sink_is_put_through_the_contract(contract_kinds):
@@ -75,7 +75,7 @@ def end_of_a_blocked_write(sink, value, wait_until_full) -> list[str]:
         except DeliveryFailed:
             outcome.append("failed")
 
-    thread = threading.Thread(target=write)
+    thread = threading.Thread(target=write, daemon=True)
     thread.start()
     wait_until_full()
     sink.close()

@@ -16,7 +16,7 @@ from engine.errors import EndOfStream
 
 RECORDS = [b"1", b"22", b"", b"4444", b"5"]
 N_RECORDS = len(RECORDS)
-JOIN_S = 30  # a thread that does not end by then never will
+JOIN_S = 10  # a thread that does not end by then never will
 
 
 def classes_with(*methods: str) -> set[type]:
@@ -111,7 +111,7 @@ def end_of_a_blocked_read(source) -> list[str]:
         except EndOfStream:
             outcome.append("end")
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     started.wait()
     source.close()

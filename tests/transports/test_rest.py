@@ -8,7 +8,7 @@ from engine.record import Oversized
 from engine.transports import RestInbox, RestOutbox
 
 ROOM = 1 << 20
-JOIN_S = 30  # a thread that does not end by then never will
+JOIN_S = 10  # a thread that does not end by then never will
 
 
 def read_now(inbox):
@@ -86,7 +86,7 @@ def test_a_closed_inbox_takes_nothing():
 def test_a_waiting_read_gets_the_record_that_comes():
     inbox = RestInbox(ROOM)
     values = []
-    thread = threading.Thread(target=lambda: values.extend(inbox.read(10, 1000.0).values))
+    thread = threading.Thread(target=lambda: values.extend(inbox.read(10, 1000.0).values), daemon=True)
     thread.start()
     inbox.put(b"1")
     thread.join(JOIN_S)
@@ -126,7 +126,7 @@ def test_a_full_outbox_shows_what_fits_and_takes_the_rest_once_that_is_acknowled
     outbox = RestOutbox(max_bytes=200)
     told = threading.Semaphore(0)
     outbox.subscribe(told.release)
-    thread = threading.Thread(target=outbox.write, args=([b"a", b"b", b"c", b"d", b"e"],))
+    thread = threading.Thread(target=outbox.write, args=([b"a", b"b", b"c", b"d", b"e"],), daemon=True)
     thread.start()
     received = []
     while len(received) < 5:
@@ -152,7 +152,7 @@ def test_draining_ends_when_all_is_acknowledged_or_the_time_is_over():
     outbox.write([b"a"])
     assert not outbox.drain(0.0)
     results = []
-    thread = threading.Thread(target=lambda: results.append(outbox.drain(1000.0)))
+    thread = threading.Thread(target=lambda: results.append(outbox.drain(1000.0)), daemon=True)
     thread.start()
     outbox.acknowledge(1)
     thread.join(JOIN_S)
