@@ -1,5 +1,6 @@
 """Logical types: the same Python value from JSON and from Avro, and back to the same bytes."""
 
+import time as clock
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -66,6 +67,21 @@ def test_the_script_sees_the_same_from_json_and_from_avro(source, text, value):
 )
 def test_what_a_script_yields_is_written_as_a_reader_will_see_it(source, given, seen):
     assert validator(parse_schema(source))(given) == seen
+
+
+@pytest.fixture
+def tokyo(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    yield
+    monkeypatch.undo()
+    clock.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_time_stamp_without_a_zone_is_utc_wherever_the_machine_is():
+    check = validator(parse_schema(logical("long", "timestamp-millis")))
+    assert check(datetime(2020, 1, 1)) == datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("domain", ["json", "native"])
