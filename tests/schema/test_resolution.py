@@ -91,7 +91,14 @@ FITS = [
     (["null", "int"], ["double", "null"], (1, 1.0)),
     (["null", "int"], ["double", "null"], (None, None)),
     (["null"], "null", (None, None)),
-    (node("int"), node("double"), ({"value": 1, "next": {"value": 2, "next": None}},) * 2),
+    (
+        node("int"),
+        node("double"),
+        (
+            {"value": 1, "next": {"value": 2, "next": None}},
+            {"value": 1.0, "next": {"value": 2.0, "next": None}},
+        ),
+    ),
     (node("int"), record("node", ("value", "int")), ({"value": 1, "next": None}, {"value": 1})),
     (DATE, DATE, None),
     (DATE, "int", (date(1970, 1, 2), 1)),
