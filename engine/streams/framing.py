@@ -73,8 +73,6 @@ class FramedSource:
         try:
             data = self._source.read(_READ_BYTES, timeout_s)
         except EndOfStream:
-            if self._is_closed:
-                raise
             self._is_at_end = True
             self._values = self._envelope.finish()
         else:

@@ -36,7 +36,7 @@ class LoopingSource:
             self._inner.seek(0)
             self._is_fruitless = True
             batch = self._inner.read(max_records, timeout_s)
-        self._is_fruitless = self._is_fruitless and not batch.values
+        self._is_fruitless = False
         return batch
 
     def close(self) -> None:

@@ -55,6 +55,11 @@ class RestInbox:
         self._changed = threading.Condition()
 
     @property
+    def size_bytes(self) -> int:
+        """What waits, with its overhead."""
+        return self._waiting_bytes
+
+    @property
     def n_accepted(self) -> int:
         """How many records were put in so far: the position behind the last one."""
         with self._changed:
@@ -135,6 +140,11 @@ class RestOutbox:
         self._changed = threading.Condition()
 
     @property
+    def size_bytes(self) -> int:
+        """What is kept, with its overhead."""
+        return self._kept_bytes
+
+    @property
     def last_seq(self) -> int:
         """The number of the latest output; 0 before the first."""
         with self._changed:
@@ -179,12 +189,6 @@ class RestOutbox:
         """Call `callback` from the writing thread whenever there are new outputs; it must not block."""
         with self._changed:
             self._callbacks.append(callback)
-
-    def drain(self, timeout_s: float | None) -> bool:
-        """Wait until every output is acknowledged or the outbox closed; None waits for ever. Return whether all are."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or not self._kept, timeout_s)
-            return not self._kept
 
     def close(self) -> None:
         """Take no more outputs."""
