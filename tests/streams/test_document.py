@@ -24,7 +24,7 @@ def test_a_documented_literal_is_one(literal):
 
 def test_what_is_not_built_is_documented():
     section = TEXT.split("## Not built yet")[1].split("\n## ")[0]
-    archived = {"debug", "console", "time"}  # FastScore's own documents no longer know them
+    archived = {"debug", "console", "time"}  # words of old descriptors, refused too but not worth a line
     for name in {*TRANSPORTS_NOT_BUILT, *ENVELOPES_NOT_BUILT} - archived:
         assert f"`{name}`" in section
 
