@@ -1,16 +1,29 @@
-"""What holds for every test: which ones are integration tests, and that CI skips none of them."""
+"""What holds for every test: none leaves its logging behind, some are integration tests, and CI skips none of those."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 TESTS = Path(__file__).parent
 # Rooms whose every test starts real processes.
 PROCESS_ROOMS = ("chaos", "integration")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what a command of the engine that runs in this process does to the logging of the process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

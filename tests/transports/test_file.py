@@ -1,5 +1,6 @@
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -127,24 +128,29 @@ def test_a_full_device_is_said():
     sink.close()
 
 
-@pytest.fixture
-def small_files():
-    """Let no file of this process grow over 1,000 bytes; Python ignores the signal that comes with it."""
+@contextmanager
+def small_files(size_bytes):
+    """Let no file of this process grow further; Python ignores the signal that comes with it.
+
+    It is for one write and no longer: pytest's own output may go to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("is_append", [False, True])
-def test_a_write_that_fails_half_way_is_cut_back_to_what_was_flushed(tmp_path, small_files, is_append):
+def test_a_write_that_fails_half_way_is_cut_back_to_what_was_flushed(tmp_path, is_append):
     path = tmp_path / "out"
     sink = FileSink(str(path), is_append=is_append)
     sink.write(b"safe\n")
     sink.flush()
     sink.write(b"not flushed\n")
-    with pytest.raises(DeliveryFailed, match="File too large"):
-        sink.write(b"x" * small_files)
+    with small_files(1000), pytest.raises(DeliveryFailed, match="File too large"):
+        sink.write(b"x" * 1000)
     assert path.read_bytes() == b"safe\n"
     sink.write(b"again\n")
     assert sink.flush() == 11
