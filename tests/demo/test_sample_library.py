@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from demo.data import N_STEPS, read_packages
+from engine.registry import unpack
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,8 +28,7 @@ def run_script(name: str, inputs: Iterable[float]) -> list[list[float]]:
 @pytest.fixture
 def attached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory of the LSTM's jet."""
-    with tarfile.open(ROOT / "attachments/tf_sp500_lstm/attachment.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(ROOT / "attachments/tf_sp500_lstm/attachment.tar.gz", tmp_path)
     monkeypatch.chdir(tmp_path)
 
 

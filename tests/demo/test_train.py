@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from demo.plots import draw_predictions, draw_preparation
 from demo.train import measure, predict
 from engine import inference
 from engine.inference import Predictor, Tensor
+from engine.registry import unpack
 
 ROOT = Path(__file__).parents[2]
 # Where `make train` and `make test` put TensorFlow; it is in no environment that the engine itself runs in.
@@ -74,8 +74,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--steps", "20", "--output", folder / "attachments", "--report", folder / "report"]
     subprocess.run([TENSORFLOW, "-m", "demo.train", *options], cwd=ROOT, check=True, timeout=TRAINING_TIMEOUT_S)
     for model in ("tf_sp500_lstm", "tf_sp500_lstm_keras"):
-        with tarfile.open(folder / "attachments" / model / "attachment.tar.gz") as archive:
-            archive.extractall(folder / model, filter="data")
+        (folder / model).mkdir()
+        unpack(folder / "attachments" / model / "attachment.tar.gz", folder / model)
     return folder
 
 
