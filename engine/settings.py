@@ -108,8 +108,9 @@ class Settings:
         What REST inputs and outputs hold, a slot each, before senders are told to wait and the model is held up.
     n_jets : int
         Copies of a model that are started when it is loaded.
-    n_restarts, restart_window_s
-        A jet that ends more often than this within the time is not started again, and the engine goes to ERROR.
+    n_restarts : int
+        A jet that ends more often than this with no record scored in between is not started again, and the engine
+        goes to ERROR.
     restart_backoff_s, restart_backoff_max_s : float
         The pause before the first restart, and the longest; it doubles in between.
     drain_timeout_s : float
@@ -130,7 +131,6 @@ class Settings:
     outbox_bytes: int = 64 * MIB
     n_jets: int = 1
     n_restarts: int = 5  # a flaky library recovers within this; a model that cannot start is told apart in seconds
-    restart_window_s: float = 60.0
     restart_backoff_s: float = 0.1
     restart_backoff_max_s: float = 5.0
     drain_timeout_s: float = 30.0  # what Kubernetes grants between SIGTERM and SIGKILL
@@ -180,7 +180,6 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ENGINE_OUTBOX": ("outbox_bytes", parse_size),
     "ENGINE_JETS": ("n_jets", _parse_count),
     "ENGINE_RESTARTS": ("n_restarts", _parse_count),
-    "ENGINE_RESTART_WINDOW": ("restart_window_s", parse_duration),
     "ENGINE_RESTART_BACKOFF": ("restart_backoff_s", parse_duration),
     "ENGINE_RESTART_BACKOFF_MAX": ("restart_backoff_max_s", parse_duration),
     "ENGINE_DRAIN_TIMEOUT": ("drain_timeout_s", parse_duration),

@@ -62,7 +62,7 @@ class Folder:
             "end": script.end,
             "timeout_s": script.timeout_s,
             "slots": slots,
-            "state": list(script.state),
+            "state": [dataclasses.asdict(name) for name in script.state_names],
             "is_stateless": script.is_stateless,
             "unkept": [dataclasses.asdict(note) for note in script.unkept],
             "notes": [dataclasses.asdict(note) for note in script.notes],

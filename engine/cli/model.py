@@ -13,7 +13,7 @@ from engine.cli.collect import collect
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.feed import feed, read_lines, standard_input
 from engine.cli.printing import SHORT_DIGEST, counted, hint, output_option, print_json, print_table, talk
-from engine.cli.report import next_step, print_jets, print_script
+from engine.cli.report import next_step, print_jets, print_script, tell_state
 from engine.cli.verb import VerbGroup
 
 
@@ -63,8 +63,10 @@ def load(desk: Desk, name: str) -> None:
     desk.engine.load(name)
     info = desk.engine.inspect()
     talk(f"Model {name!r} loaded.")
-    for note in info["model"]["notes"] if info["model"] else []:
-        talk(f"Note: {note}")
+    if info["model"]:
+        tell_state(info["model"]["state"])
+        for note in info["model"]["notes"]:
+            talk(f"Note: {note}")
     hint(next_step(info))
 
 

@@ -80,9 +80,14 @@ def next_step(info: Mapping[str, Any]) -> str:
         return f"engine stream attach STREAM SLOT; no stream yet on slot {wanted}"
     if info["state"] == "PAUSED":
         return "engine unpause"
-    rest = next((slot for slot in info["slots"] if slot["slot"] % 2 == 0 and _is_rest(slot)), None)
-    if rest is not None:
-        return f"engine model input {rest['slot']} < FILE, then engine model output"
+    by_direction = {slot["slot"] % 2: slot["slot"] for slot in reversed(info["slots"]) if _is_rest(slot)}
+    match by_direction:
+        case {0: source, 1: target}:
+            return f"engine model input {source} < FILE, then engine model output {target}"
+        case {0: source}:
+            return f"engine model input {source} < FILE"
+        case {1: target}:
+            return f"engine model output {target} --follow"
     return "engine inspect"
 
 
@@ -95,6 +100,14 @@ def _is_rest(slot: Mapping[str, Any]) -> bool:
     return str(slot["transport"]).lower().startswith("rest")
 
 
+def tell_state(names: Sequence[Mapping[str, Any]]) -> None:
+    """Say what the engine takes as a script's state, and why."""
+    if not names:
+        talk("State: none. No record influences another.")
+    for name in names:
+        talk(f"State: {name['name']} ({name['reason']}, line {name['line']}).")
+
+
 def print_script(fields: Mapping[str, Any]) -> None:
     """Print a script's slots, and say what it keeps as state."""
     print_table(
@@ -104,7 +117,7 @@ def print_script(fields: Mapping[str, Any]) -> None:
             for slot in fields["slots"]
         ),
     )
-    talk(f"State: {', '.join(fields['state']) or 'none'}.")
+    tell_state(fields["state"])
     for note in [*fields["unkept"], *fields["notes"]]:
         near = f" Did you mean {note['near']!r}?" if note["near"] else ""
         talk(f"Line {note['line']}: {note['message']}.{near}")

@@ -163,8 +163,8 @@ class Worker:
                         break
             n_done = index + 1
             answer.next_record(n_done)
-        self._cell.leave()
         answer.finish(n_done, is_halted=self._is_halted and not batch.is_synchronous)
+        self._cell.leave()
 
 
 def _check_protocol(spoken: int) -> None:

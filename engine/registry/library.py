@@ -54,15 +54,15 @@ class Streams(Collection):
     kind, suffix = "stream", ".json"
 
     def check(self, name: str, content: bytes) -> None:
-        """Raise `AssetInvalid` unless it is a JSON object or string; what it means is for `engine.streams` to say."""
+        """Raise `AssetInvalid` unless it is a JSON object; what it means is for `engine.streams` to say."""
         try:
             value = json.loads(_text(self.kind, name, content))
         except json.JSONDecodeError as exc:
             raise AssetInvalid(self.kind, name, f"is not JSON: line {exc.lineno}, {exc.msg.lower()}") from exc
         except RecursionError as exc:
             raise AssetInvalid(self.kind, name, "is not a descriptor: it is nested too deeply") from exc
-        if not isinstance(value, dict | str):
-            raise AssetInvalid(self.kind, name, "is not a descriptor: a JSON object or a string is expected")
+        if not isinstance(value, dict):
+            raise AssetInvalid(self.kind, name, "is not a descriptor: a JSON object is expected")
 
 
 class Attachments(Collection):

@@ -143,6 +143,7 @@ def _assemble(
 
 
 def _stored_schema(library: Library | None, name: str, given: Mapping[str, Schema]) -> Schema:
+    name = name.removesuffix(".avsc")  # ModelOp Center's scripts name a schema by its file
     if library is None:
         raise AssetNotFound("schema", name, nearest(name, given))
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import RejectLog
 from engine.runtime.states import EngineState, Event, next_state
+from engine.runtime.workdir import remove_abandoned
 from engine.settings import Settings
 from engine.streams import Stream, open_sink, open_source
 
@@ -66,6 +67,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.TimerHandle | None = None
         self._tell_state()
+        remove_abandoned(settings.state_dir / "jets")
 
     @property
     def streams(self) -> dict[int, Stream]:
@@ -179,6 +181,7 @@ class Engine:
                 await intake.stop()
             else:
                 await self.manifold.outlets.pop(slot).close()
+            metrics.forget_slot(slot)
             log.info("stream.detached", slot=slot)
 
     async def pause(self) -> None:
@@ -227,6 +230,8 @@ class Engine:
         await self._shut(EngineError("The engine was reset."))  # frees whatever verb is under way
         async with self._verb:
             await self._shut(EngineError("The engine was reset."))
+            for slot in self.streams:
+                metrics.forget_slot(slot)
             self.manifold.intakes.clear()
             self.manifold.outlets.clear()
             self.manifold.crew = None
@@ -242,7 +247,7 @@ class Engine:
                 if intake.inbox is None:
                     await intake.stop()
             try:
-                await asyncio.wait_for(self.manifold.settled(), limit_s)
+                await asyncio.wait_for(self.manifold.drained(), limit_s)
                 await asyncio.wait_for(crew.retire(crew.jets), limit_s)
             except (TimeoutError, EngineError) as exc:
                 log.error("drain.incomplete", reason=str(exc) or f"it took longer than {limit_s:g} s")
@@ -413,8 +418,11 @@ class Engine:
         loop, period_s = asyncio.get_running_loop(), min(WATCH_S, timeout_s / 4) if timeout_s else WATCH_S
 
         def look() -> None:
-            for jet in self.manifold.crew.jets if self.manifold.crew is not None else ():
+            jets = self.manifold.crew.jets if self.manifold.crew is not None else []
+            for jet in jets:
                 jet.watch(loop.time())
+            metrics.set_jets(Counter(jet.status.value for jet in jets))
+            self.manifold.measure()
             self._watcher = loop.call_later(period_s, look)
 
         look()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.script import StateName
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
@@ -21,13 +23,13 @@ class ConsoleLine:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The loaded model. `state` names what the engine takes as the script's state, `notes` what load had to say."""
+    """The loaded model. `state` is what the engine takes as the script's state, `notes` what there is to say of it."""
 
     name: str
     digest: str
     sloc: int
     is_stateless: bool
-    state: list[str]
+    state: list[StateName]
     notes: list[str]
     n_jets: int
     n_working: int

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from engine.channel import Cell, FrameReader, Kind, pack_frame
 from engine.runtime.runner import RunnerEvents
@@ -34,19 +36,26 @@ class InlineRunner:
         self._path = str(folder)
         os.chdir(folder)
         sys.path.insert(0, self._path)
-        self._is_over = False
+        self._is_over = self._is_deaf = False
+        self._interrupt_before = signal.signal(signal.SIGINT, self._interrupt)
 
     def send(self, frame: bytes) -> None:
         """Have the worker handle the frame at the loop's next turn."""
         self._loop.call_soon(self._handle, frame)
 
     def _handle(self, frame: bytes) -> None:
-        if self._is_over:
+        if self._is_deaf:
             return
         with contextlib.redirect_stdout(sys.stderr):
             for kind, body in self._to_worker.feed(frame):
                 if not self._worker.handle(kind, body):
                     self._end()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Score no more of what was sent, and go on as Ctrl-C would without us."""
+        self._is_deaf = True
+        if callable(self._interrupt_before):
+            self._interrupt_before(number, frame)
 
     def _answer(self, frame: bytes) -> None:
         for kind, body in self._from_worker.feed(frame):
@@ -54,7 +63,8 @@ class InlineRunner:
 
     def _end(self) -> None:
         if not self._is_over:
-            self._is_over = True
+            self._is_over = self._is_deaf = True
+            signal.signal(signal.SIGINT, self._interrupt_before)
             os.chdir(self._before)
             sys.path.remove(self._path)
             self._loop.call_soon(self._events.on_exit, 0)

@@ -49,7 +49,7 @@ def _model_info(crew: Crew, n_jets: int) -> ModelInfo:
     script = crew.model.script
     scaled = crew.scaled(n_jets)
     notes = [*map(str, script.notes), *map(str, script.unkept), *([scaled.note] if scaled.note else [])]
-    state = [str(name) for name in script.state_names]
+    state = list(script.state_names)
     return ModelInfo(
         script.name, crew.model.digest, script.sloc, script.is_stateless, state, notes, n_jets, scaled.n_working
     )

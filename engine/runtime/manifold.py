@@ -17,6 +17,7 @@ from engine.runtime.intake import Intake
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import RejectLog
 from engine.runtime.work import Work
+from engine.transports import RestOutbox
 
 
 class ManifoldOwner(Protocol):
@@ -78,6 +79,11 @@ class Manifold:
         await self._until(lambda: all(intake.position >= end for intake, end in ends.items()))
         for outlet in list(self.outlets.values()):
             await outlet.settle()
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued or in a jet, and the outputs of what was are written."""
+        await self.settled()
+        await self._until(lambda: not self._queue and not self._order)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -171,6 +177,7 @@ class Manifold:
         intake.n_settled += n_records
         intake.n_rejected += n_failed
         if work.caller is not None:
+            metrics.count_records(work.slot, "rejected", n_failed)
             work.reply()
             return
         intake.position = work.positions[n_records - 1]
@@ -215,6 +222,15 @@ class Manifold:
     def on_console(self, line: ConsoleLine) -> None:
         """Pass a printed line on."""
         self._owner.on_console(line)
+
+    def measure(self) -> None:
+        """Note how much waits in the REST streams."""
+        for slot, intake in self.intakes.items():
+            if intake.inbox is not None:
+                metrics.set_inbox(slot, intake.inbox.size_bytes)
+        for slot, outlet in self.outlets.items():
+            if isinstance(outlet.sink, RestOutbox):
+                metrics.set_outbox(slot, outlet.sink.size_bytes)
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""

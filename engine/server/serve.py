@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import signal
 import socket
 import sys
@@ -16,9 +15,10 @@ import uvloop
 from engine import log
 from engine.errors import StreamTimeout
 from engine.registry import Library
-from engine.runtime import ConsoleLine, Engine
+from engine.runtime import Engine
 from engine.server.app import build_app
 from engine.server.listening import is_local_only, listen, url_of
+from engine.server.printed import PrintedLog
 from engine.settings import Settings
 
 # Longer than clients let a connection wait for its next use, so that it is they who close it and no request is lost
@@ -62,7 +62,7 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(settings: Settings, library: Library, listener: socket.socket) -> None:
-    engine = Engine(settings, on_console=_log_console)
+    engine = Engine(settings, on_console=PrintedLog())
     app = build_app(engine, library, settings, is_local_only=is_local_only(listener))
     config = uvicorn.Config(
         app,
@@ -114,10 +114,6 @@ async def _drain(engine: Engine, n_signals: asyncio.Semaphore, timeout_s: float)
     closing.cancel()
     await asyncio.wait({closing})
     raise StreamTimeout("The engine was told to stop and did not end", asyncio.get_running_loop().time() - started_s)
-
-
-def _log_console(line: ConsoleLine) -> None:
-    _log.info("model.printed", **dataclasses.asdict(line))
 
 
 def _say(sentence: str) -> None:

@@ -52,7 +52,7 @@ def test_a_model_comes_with_the_schemas_it_names_and_all_its_attachments(library
 def test_the_digest_tells_every_part_and_nothing_else(library: Library) -> None:
     digests = [assemble(library, "lstm").digest, assemble(library, "lstm").digest]
     library.schemas.put("score", b'[ "null",\n"double"]')
-    library.streams.put("rest", b'"rest:"')
+    library.streams.put("rest", b'{"Transport": "REST"}')
     digests.append(assemble(library, "lstm").digest)
     assert len(set(digests)) == 1
 

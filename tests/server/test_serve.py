@@ -101,7 +101,6 @@ def test_a_signal_ends_it_with_exit_code_0_and_frees_the_port(start: Start, numb
             client.get("/health")
 
 
-@pytest.mark.xfail(strict=True, reason="the engine's close() does not wait for a synchronous score in flight")
 def test_an_answer_that_is_waited_for_comes_before_the_end(start: Start, library: Library) -> None:
     slow = SCRIPT.replace("def action(x):\n", "import time\n\ndef action(x):\n    time.sleep(0.5)\n")
     (library.root / "model_scripts" / "twice.py").write_text(slow)

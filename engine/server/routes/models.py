@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.registry import Collection, assemble
-from engine.script import Note, Script
+from engine.script import Note, Script, StateName
 from engine.server.documented import problems
 from engine.server.routes.assets import asset_router
 from engine.server.service import ServiceOf
@@ -41,7 +41,7 @@ class ScriptReply:
     end: str | None
     timeout_s: float | None
     slots: list[SlotReply]
-    state: list[str]
+    state: list[StateName]
     is_stateless: bool
     unkept: list[Note]
     notes: list[Note]
@@ -61,7 +61,7 @@ class ScriptReply:
             end=script.end,
             timeout_s=script.timeout_s,
             slots=slots,
-            state=list(script.state),
+            state=list(script.state_names),
             is_stateless=script.is_stateless,
             unkept=list(script.unkept),
             notes=list(script.notes),

@@ -1,0 +1,4 @@
+def action(x):
+    for _ in range(100):
+        print("x" * 1_000_000)
+    yield x

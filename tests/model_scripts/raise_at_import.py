@@ -1,0 +1,5 @@
+raise RuntimeError("no such luck at import")
+
+
+def action(x):
+    yield x

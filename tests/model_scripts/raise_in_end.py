@@ -1,0 +1,6 @@
+def action(x):
+    yield x
+
+
+def end():
+    raise RuntimeError("no such luck in end")

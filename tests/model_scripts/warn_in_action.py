@@ -1,0 +1,6 @@
+import warnings
+
+
+def action(x):
+    warnings.warn("only a warning")
+    yield x

@@ -1,0 +1,3 @@
+def action(x):
+    yield float("nan")
+    yield x

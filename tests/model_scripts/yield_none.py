@@ -1,0 +1,6 @@
+# engine.schema.1: double
+
+
+def action(x):
+    yield None
+    yield x
