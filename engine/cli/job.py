@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from engine.cli.printing import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
     from engine.errors import EngineError
     from engine.registry import Model
@@ -115,7 +117,18 @@ def perform(
     KeyboardInterrupt
         Ctrl-C; what was written until then is whole records.
     """
-    return asyncio.run(_perform(job, on_console, on_tick))
+    before = signal.getsignal(signal.SIGINT)
+    if job.is_inline:
+        # The script holds the event loop, so that asyncio's way, to cancel a task, would wait for the whole batch.
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        return asyncio.run(_perform(job, on_console, on_tick))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick: Callable[[EngineInfo], None]) -> Done:
@@ -139,6 +152,9 @@ async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick:
         info = engine.inspect()
         on_tick(info)
         return Done(info, engine.error, time.perf_counter() - started_s, _first_rejects(log, log_start))
+    except asyncio.CancelledError:
+        await engine.reset()  # at once; `close` alone would score first what is read already
+        raise
     finally:
         await engine.close()
 

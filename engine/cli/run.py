@@ -81,9 +81,11 @@ def run(
     job = prepare(desk, script, named, **options)
     with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
         done = perform(job, on_console=print_console, on_tick=on_tick)
+    raise_closed_pipe(done)
     talk(done.summary())
     tell_rejects(done)
-    raise_failure(done)
+    if done.error is not None:
+        raise click.ClickException(str(done.error))
     if strict and done.n_rejected:
         ctx.exit(exits.FAILURE)
 
@@ -178,23 +180,13 @@ def print_console(line: ConsoleLine) -> None:
     sys.stderr.write(line.text + "\n")
 
 
-def raise_failure(done: Done) -> None:
-    """Raise what ended the run in ERROR.
-
-    Raises
-    ------
-    BrokenPipeError
-        Whoever read standard output has gone.
-    click.ClickException
-        Anything else.
-    """
+def raise_closed_pipe(done: Done) -> None:
+    """Raise BrokenPipeError if the run ended because whoever read standard output has gone: that is no news."""
     cause: BaseException | None = done.error
     while cause is not None:
         if isinstance(cause, BrokenPipeError):
             raise cause
         cause = cause.__cause__
-    if done.error is not None:
-        raise click.ClickException(str(done.error))
 
 
 def tell_rejects(done: Done) -> None:

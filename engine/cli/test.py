@@ -15,7 +15,7 @@ from engine.cli.comparison import Difference, differences
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.job import perform
 from engine.cli.printing import is_readable, talk
-from engine.cli.run import model_options, prepare, print_console, raise_failure, tell_rejects
+from engine.cli.run import model_options, prepare, print_console, tell_rejects
 from engine.cli.verb import Verb
 
 N_SHOWN = 10  # differences: a screen full; the rest are counted
@@ -65,7 +65,8 @@ def test(
         settings = dataclasses.replace(job.settings, state_dir=Path(folder, "state"))
         done = perform(dataclasses.replace(job, settings=settings), on_console=print_console)
         tell_rejects(done)
-        raise_failure(done)
+        if done.error is not None:
+            raise click.ClickException(str(done.error))
         got = outputs.read_bytes()
     if update:
         expected.write_bytes(got)

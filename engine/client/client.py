@@ -24,14 +24,12 @@ class Client:
     ----------
     url : str
         Such as ``http://127.0.0.1:8000``.
-    token : str, optional
-        Sent as a bearer token.
     transport : httpx.BaseTransport, optional
         For tests.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        self._connection = Connection(url, token=token, transport=transport)
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._connection = Connection(url, transport=transport)
         self.models = Collection(self._connection, "model", "/models")
         self.schemas = Collection(self._connection, "schema", "/schemas")
         self.streams = Collection(self._connection, "stream", "/streams")

@@ -29,18 +29,15 @@ class Connection:
     ----------
     url : str
         Such as ``http://127.0.0.1:8000``.
-    token : str, optional
-        Sent as a bearer token.
     transport : httpx.BaseTransport, optional
         For tests.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+            self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
         except httpx.InvalidURL as exc:
             raise ConfigError(f"{url!r} is not a URL: {exc}.") from exc
 

@@ -83,6 +83,6 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     app = build_app(Engine(settings), Library(library), settings, is_local_only=True)
     monkeypatch.setattr(
         "engine.client.client.Connection",
-        lambda _url, *, token, transport: Connection("http://127.0.0.1:8000", transport=InProcess(app)),
+        lambda _url, *, transport: Connection("http://127.0.0.1:8000", transport=InProcess(app)),
     )
     return library
