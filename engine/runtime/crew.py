@@ -35,6 +35,7 @@ class Crew:
 
     def __init__(self, model: Model, owner: JetOwner, settings: Settings, *, is_inline: bool = False) -> None:
         self.model, self.jets = model, list[Jet]()
+        self._started: list[Jet] = []
         self._owner, self._settings = owner, settings
         self._launcher = Launcher(model, settings, is_inline=is_inline)
         self._last_number = 0
@@ -71,6 +72,7 @@ class Crew:
         first = self._last_number + 1
         self._last_number += n_jets
         jets = [Jet(number, self._launcher, self._owner, self._settings) for number in range(first, first + n_jets)]
+        self._started += jets
         await self._together(jets, (jet.load() for jet in jets))
         return jets
 
@@ -106,11 +108,12 @@ class Crew:
     async def stop(self, jets: list[Jet], *, is_kill: bool = False) -> None:
         """End jets: when they are through with what they have, or at once."""
         await asyncio.gather(*(jet.stop(is_kill=is_kill) for jet in jets))
+        self._started = [jet for jet in self._started if jet not in jets]
 
     async def abandon(self) -> None:
-        """End all of it at once, an environment that is being built included."""
+        """End all of it at once, jets that only start and an environment that is being built included."""
         self._launcher.cancel()
-        await self.stop(self.jets, is_kill=True)
+        await self.stop(self._started, is_kill=True)
 
 
 async def gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

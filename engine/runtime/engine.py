@@ -62,6 +62,7 @@ class Engine:
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
         self._starts_paused = False
+        self._loading: Crew | None = None
         self._verb = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,17 +97,18 @@ class Engine:
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
                 raise InvalidTransition(self.state.value, verb, [EngineState.INIT.value])
-            crew = Crew(model, self.manifold, self.settings, is_inline=self._is_inline)
-            crew.jets = await crew.grow(self.n_jets)
+            crew = self._loading = Crew(model, self.manifold, self.settings, is_inline=self._is_inline)
             before = self.manifold.crew
+            try:
+                crew.jets = await crew.grow(self.n_jets)
+                frames = await crew.begin(crew.jets) if is_started else []
+            finally:
+                self._loading = None
             if is_started:
-                frames = await crew.begin(crew.jets)
                 await self.manifold.hold()
-                self.manifold.crew = crew
-                self.manifold.put_hook_outputs(frames)
-                self._open_if_running()
-            else:
-                self.manifold.crew = crew
+            self.manifold.crew = crew
+            self.manifold.put_hook_outputs(frames)
+            self._open_if_running()
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
@@ -262,7 +264,7 @@ class Engine:
         await asyncio.gather(
             *(intake.stop() for intake in self.manifold.intakes.values()),
             *(self._close_outlet(outlet) for outlet in self.manifold.outlets.values()),
-            *([self.manifold.crew.abandon()] if self.manifold.crew is not None else []),
+            *(crew.abandon() for crew in (self.manifold.crew, self._loading) if crew is not None),
         )
 
     @staticmethod

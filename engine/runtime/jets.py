@@ -141,7 +141,11 @@ class Jet:
         self._coded.clear()
         self._stalled = None
         self._exited = asyncio.get_running_loop().create_future()
-        self._runner = await self._launcher.launch(self.number, self)
+        runner = self._runner = await self._launcher.launch(self.number, self)
+        if self.status is JetStatus.STOPPED:  # meanwhile
+            runner.kill()
+            await self._exited
+            raise EngineError("The model was stopped.")
         script = self._launcher.model.script
         message = {"protocol": PROTOCOL_VERSION, "name": script.name, "source": script.source}
         await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))

@@ -316,20 +316,22 @@ def test_reset_ends_everything_and_the_engine_can_be_used_again(rig, within):
     within(test)
 
 
-def test_reset_frees_a_begin_that_never_ends(rig, within):
+@pytest.mark.parametrize("verb", ["reset", "close"])
+@pytest.mark.parametrize("source", ["def begin():\n    {}\ndef action(x): pass\n", "def action(x): pass\n{}\n"])
+def test_a_script_that_never_gets_ready_can_be_ended(rig, within, source, verb):
     async def test():
-        engine = rig.engine()
+        engine, sign = rig.engine(), rig.folder / "sign"
         await engine.attach(0, stream(REST))
         await engine.attach(1, stream(REST))
-        starting = asyncio.create_task(
-            engine.load(rig.model("def begin():\n    while True: pass\ndef action(x): pass\n"))
-        )
-        while not engine.inspect().jets:
+        hang = f"open({str(sign)!r}, 'w').close(); exec('while True: pass')"
+        starting = asyncio.create_task(engine.load(rig.model(source.format(hang))))
+        while not sign.exists():
             await asyncio.sleep(0.01)
-        await engine.reset()
+        await getattr(engine, verb)()
         with pytest.raises(EngineError):
             await starting
-        assert engine.state is EngineState.INIT
+        if verb == "reset":
+            assert engine.state is EngineState.INIT
 
     within(test)
 
