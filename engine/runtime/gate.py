@@ -46,6 +46,7 @@ class Gate:
         caller: asyncio.Future[list[bytes]] = loop.create_future()
         expiry = loop.call_later(timeout_s, _expire, caller, timeout_s)
         intake.last_seq += 1
+        metrics.count_records(input_slot, "accepted", 1)
         self._manifold.score(Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot))
         try:
             return await caller

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from engine import metrics
 from engine.channel import (
-    PIPE_BYTES,
     PROTOCOL_VERSION,
     BatchFrame,
-    Cell,
-    Failure,
     Kind,
     OutputFrame,
     load_error,
@@ -25,6 +20,7 @@ from engine.channel import (
 )
 from engine.errors import EngineError, ModelCrashed, ModelStalled
 from engine.log import get_logger
+from engine.runtime.flight import Flight
 from engine.runtime.info import ConsoleLine
 from engine.runtime.launcher import Launcher
 from engine.runtime.runner import Runner
@@ -36,12 +32,6 @@ if TYPE_CHECKING:
     from engine.runtime.outlet import Outlet
 
 log = get_logger(__name__)
-
-N_IN_FLIGHT = 4
-"""Batches under way to one jet: enough that it never waits for the engine, few enough that a pause bites soon."""
-
-N_KILLS = 2
-"""A record in work at this many ends of a jet is taken for their cause."""
 
 SLOW_S = 60.0
 """How often a record without a time-out is warned about."""
@@ -100,11 +90,9 @@ class Jet:
         self._waiting: asyncio.Future[list[OutputFrame]] | None = None
         self._collected: list[OutputFrame] = []
         self._exited: asyncio.Future[int] | None = None
-        self._in_flight: deque[Sent] = deque()
-        self._in_flight_bytes = 0
+        self._flight = Flight()
         self._coded: dict[int, Intake | Outlet] = {}
         self._last_batch = 0
-        self._kills: Counter[tuple[int, int]] = Counter()
         self._n_vain = 0
         self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
         self._stalled: ModelStalled | None = None
@@ -116,15 +104,13 @@ class Jet:
         return self._runner.pid if self._runner is not None else None
 
     def has_room(self, size_bytes: int) -> bool:
-        """Say whether a batch of this size may be submitted: what is under way always fits into the pipe."""
-        if self.status is not JetStatus.READY or len(self._in_flight) >= N_IN_FLIGHT:
-            return False
-        return not self._in_flight or self._in_flight_bytes + size_bytes <= PIPE_BYTES
+        """Say whether a batch of this size may be submitted."""
+        return self.status is JetStatus.READY and self._flight.has_room(size_bytes)
 
     @property
     def n_in_flight(self) -> int:
         """Batches under way."""
-        return len(self._in_flight)
+        return len(self._flight)
 
     def policy(self, slot: int) -> str:
         """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
@@ -206,9 +192,8 @@ class Jet:
         work = part.work
         self._code(work.intake)
         self._last_batch += 1
-        part.batch, part.n_done = self._last_batch, 0
-        self._in_flight.append(part)
-        self._in_flight_bytes += part.size_bytes
+        part.batch = self._last_batch
+        self._flight.add(part)
         values = work.values[part.start : part.stop]
         is_synchronous = work.caller is not None
         self._send(BatchFrame(part.batch, work.slot, work.first_seq + part.start, values, is_synchronous).pack())
@@ -229,26 +214,11 @@ class Jet:
             if frame.is_last:
                 self._waiting.set_result(self._collected)
             return
-        part = self._in_flight[0]
-        work = part.work
-        n_before, part.n_done = part.n_done, frame.n_done
-        work.take(frame.values, frame.slots)
-        metrics.add_action_time(frame.n_done - n_before, frame.action_ns / 1e9)
-        work.failures += [replace(failure, index=part.start + failure.index) for failure in frame.failures]
-        if frame.is_last:
-            self._in_flight.popleft()
-            self._in_flight_bytes -= part.size_bytes
-            self.n_records += part.stop - part.start
-            self._n_vain = 0
-            if frame.is_halted:
-                work.fatal = frame.failures[-1].error
-            self._close_part(work)
+        work, n_settled = self._flight.answer(frame)
+        self.n_records += n_settled
+        metrics.add_action_time(n_settled, frame.action_ns / 1e9)
+        self._n_vain = 0
         self._owner.on_answer(work)
-
-    @staticmethod
-    def _close_part(work: Work) -> None:
-        work.n_open -= 1
-        work.is_done = work.n_open == 0
 
     def on_console(self, stream: str, text: str, record: tuple[int, int] | None) -> None:
         """Pass a printed line on."""
@@ -269,46 +239,16 @@ class Jet:
             self._waiting.set_exception(error)
             return
         log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
-        self._blame(runner.cell, error)
+        self._watched = None, 0.0
+        for work in self._flight.cut(runner.cell, error, self.policy):
+            self._n_vain = 0
+            self._owner.on_answer(work)
         self._begin_restart(error)
 
     def _give_up(self, error: EngineError) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
-        for part in self._in_flight:
-            caller = part.work.caller
-            if caller is not None and not caller.done():
-                caller.set_exception(error)
-        self._in_flight.clear()
-
-    def _blame(self, cell: Cell, error: EngineError) -> None:
-        """Count the record in work against itself, and cut what is under way to what is not answered yet."""
-        self._watched = None, 0.0
-        parts, self._in_flight, self._in_flight_bytes = self._in_flight, deque(), 0
-        record = cell.record
-        for part in parts:
-            work, start = part.work, part.start + part.n_done
-            rest = [(start, part.stop)]
-            if record is not None and part.batch == cell.words[Cell.BATCH]:
-                index = record[1] - work.first_seq
-                self._kills[record] += 1
-                if work.caller is not None or self._kills[record] >= N_KILLS:
-                    del self._kills[record]
-                    self._n_vain = 0
-                    work.failures.append(Failure(index, "action", error))
-                    rest = [(start, index)]
-                    if work.caller is None and self.policy(work.slot) == "stop":
-                        work.fatal = error
-                    else:
-                        rest.append((index + 1, part.stop))
-            rest = [(first, last) for first, last in rest if first < last]
-            work.n_open += len(rest)
-            self._in_flight += [
-                Sent(0, work, first, last, sum(map(len, work.values[first:last]))) for first, last in rest
-            ]
-            self._close_part(work)
-            if work.is_done:
-                self._owner.on_answer(work)
+        self._flight.give_up(error)
 
     def _begin_restart(self, error: EngineError) -> None:
         self.status = JetStatus.RESTARTING
@@ -333,8 +273,7 @@ class Jet:
             except EngineError as exc:
                 self._owner.on_broken(exc)
                 return
-        parts, self._in_flight = self._in_flight, deque()
-        for part in parts:
+        for part in self._flight.land():
             self._send_part(part)
         self._owner.on_ready()
 

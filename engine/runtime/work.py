@@ -67,6 +67,11 @@ class Work:
             else:
                 self.outputs.setdefault(slot, []).append(value)
 
+    def close_part(self) -> None:
+        """Note that one of the parts in which the work was sent needs no more answers."""
+        self.n_open -= 1
+        self.is_done = self.n_open == 0
+
     def reply(self) -> None:
         """Give the caller, unless it has gone, the outputs or the first error."""
         if self.caller is None or self.caller.done():
