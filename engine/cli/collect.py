@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 MAX_RECORDS = 1000  # in one answer
 # Between two questions to an engine that has nothing to say, when somebody wants more of it.
 PAUSE_S = 0.1
-WAIT_S = 30.0  # of one question that is asked until there is an answer
+# Of one question. An engine whose outputs nobody takes stands still until it is over, however long the wait may be.
+WAIT_S = 1.0
 _NO_MORE = ("FINISHED", "ERROR")
 BINARY_ENCODINGS = ("avro-binary", "null")
 
@@ -36,6 +37,7 @@ def collect(
     is_following: bool,
     timeout_s: float | None,
     pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Collected:
     """Print outputs, and acknowledge what was printed, also when interrupted.
 
@@ -51,29 +53,33 @@ def collect(
         Stop only at the end of the stream.
     timeout_s : float, optional
         Wait so long until what was accepted before is scored; None takes what is there.
-    pause : callable
-        Waits for so many seconds.
+    pause, clock : callable
+        Wait for so many seconds; say what time it is.
     """
     is_binary = any(one["slot"] == slot and one["encoding"] in BINARY_ENCODINGS for one in engine.inspect()["slots"])
     is_patient = is_following or n_records is not None
+    give_up_s = clock() + (timeout_s or 0.0)
+    is_settled = timeout_s is None
     collected = Collected()
     printed_to: int | None = None
-    wait_s = WAIT_S if is_patient else timeout_s
     try:
         while n_records is None or collected.n_records < n_records:
             limit = MAX_RECORDS if n_records is None else min(MAX_RECORDS, n_records - collected.n_records)
+            asked_s = clock()
+            wait_s = None if is_settled else WAIT_S if is_patient else min(WAIT_S, max(0.0, give_up_s - asked_s))
             outputs = engine.output(slot, after=printed_to, limit=limit, wait_s=wait_s)
             print_records(outputs.values, is_binary=is_binary)
             collected.n_records += len(outputs.values)
             collected.is_eof = outputs.is_eof
+            if not is_patient:
+                # An answer that came sooner than it had to: all is scored, and what comes later is not asked for.
+                is_settled = is_settled or clock() - asked_s < WAIT_S or clock() >= give_up_s
             if outputs.values:
                 printed_to = outputs.last_seq
-            elif outputs.is_eof or outputs.state in _NO_MORE or not is_patient:
+            elif outputs.is_eof or outputs.state in _NO_MORE or (is_settled and not is_patient):
                 break
-            else:
+            elif is_patient:
                 pause(PAUSE_S)
-            if not is_patient:
-                wait_s = None  # the rest of what is there; what came later is for the next call
     finally:
         if printed_to is not None:
             engine.output(slot, after=printed_to, limit=0)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
 
-from engine.cli.collect import collect
+from engine.cli.collect import WAIT_S, collect
 from engine.client.verbs import Outputs
 
 
@@ -48,16 +50,36 @@ def test_everything_that_is_there_is_printed_one_record_a_line(capfdbinary: Any)
     assert capfdbinary.readouterr().out == b"1\n2\n3\n"
 
 
-def test_only_the_first_question_waits() -> None:
+def clock_of(*times: float) -> Callable[[], float]:
+    """Return a clock that says these times, and the last one for ever."""
+    left = list(times)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def waits(engine: Engine) -> list[float | None]:
+    return [question["wait_s"] for question in engine.questions]
+
+
+def test_an_answer_before_its_time_means_that_all_is_scored() -> None:
     engine = Engine([b"1"], [b"2"])
-    run(engine)
-    assert [question["wait_s"] for question in engine.questions] == [60.0, None, None]
+    run(engine, clock=clock_of(0.0))
+    assert waits(engine) == [WAIT_S, None, None]
+
+
+def test_an_engine_that_is_not_through_is_asked_again_for_as_long_as_one_may_wait(capfdbinary: Any) -> None:
+    engine = Engine([b"1"], [], [b"2"], [b"3"])
+    seconds = count(0.0, WAIT_S)  # every answer takes as long as it may
+    run(engine, timeout_s=12 * WAIT_S, clock=lambda: next(seconds))
+    assert capfdbinary.readouterr().out == b"1\n2\n3\n"
+    assert waits(engine)[-1] is None
+    assert all(wait_s is None or 0.0 <= wait_s <= WAIT_S for wait_s in waits(engine))
+    assert waits(engine).index(None) > 1
 
 
 def test_no_wait_takes_what_is_there() -> None:
     engine = Engine([b"1"])
     run(engine, timeout_s=None)
-    assert {question["wait_s"] for question in engine.questions} == {None}
+    assert set(waits(engine)) == {None}
 
 
 def test_what_was_printed_is_acknowledged() -> None:
