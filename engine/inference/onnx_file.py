@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ def open_onnx(path: Path, threads: int) -> Predictor:
     NotBuilt
         If the graph has inputs or outputs that are not dense tensors.
     """
+    # Its official builds report to Microsoft unless this is set before the import (its own Privacy.md).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # costs 0.1 s and 60 MB, which only a script that loads a file should pay
 
     options = onnxruntime.SessionOptions()

@@ -12,7 +12,7 @@ from engine.errors import AssetError, AssetInvalid, AssetNotFound, nearest
 from engine.registry.archive import SUFFIXES
 from engine.registry.library import ATTACHMENTS_FOLDER, MODELS_FOLDER, SCHEMAS_FOLDER, Library
 from engine.registry.names import is_legal
-from engine.schema import Schema, parse_schema
+from engine.schema import PRIMITIVES, Schema, parse_schema
 from engine.script import Script, inspect_script
 
 SCRIPT_SUFFIXES = (".py", ".py3")
@@ -144,6 +144,8 @@ def _assemble(
 
 def _stored_schema(library: Library | None, name: str, given: Mapping[str, Schema]) -> Schema:
     name = name.removesuffix(".avsc")  # ModelOp Center's scripts name a schema by its file
+    if library is None and name in PRIMITIVES:  # a script that stands alone needs no folder for these
+        return parse_schema(name, name)
     if library is None:
         raise AssetNotFound("schema", name, nearest(name, given))
     try:

@@ -28,7 +28,13 @@ _READ_BYTES = 1 << 16
 def jet_environ(environ: Mapping[str, str], import_path: Path) -> dict[str, str]:
     """Return the environment variables of a jet that finds this engine in `import_path`."""
     kept = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
-    return kept | {"PYTHONPATH": str(import_path), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"}
+    ours = {
+        "PYTHONPATH": str(import_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "ORT_DISABLE_TELEMETRY": "1",  # for a script that imports onnxruntime itself
+    }
+    return kept | ours
 
 
 class ProcessRunner:

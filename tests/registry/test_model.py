@@ -146,7 +146,7 @@ def test_given_attachments_replace_the_stored_ones_and_given_schemas_come_first(
         ("nowhere/score.py", AssetNotFound, "not found"),
         ("score.R", AssetInvalid, r"\.py or \.py3"),
         ("latin.py", AssetInvalid, "UTF-8"),
-        ("score.py", AssetNotFound, "Schema 'double' not found"),
+        ("score.py", AssetNotFound, "Schema 'score' not found"),
     ],
 )
 def test_a_script_that_cannot_be_used_is_told_why(
@@ -167,3 +167,19 @@ def test_an_attachment_that_cannot_be_used_is_named(tmp_path: Path, attachment: 
 
     with pytest.raises(error, match=attachment):
         from_path(tmp_path / "score.py", attachments=[tmp_path / attachment])
+
+
+def test_a_script_alone_may_name_avros_own_types(tmp_path: Path) -> None:
+    (tmp_path / "alone.py").write_bytes(SCRIPT.replace(b": score", b": string"))
+    assert from_path(tmp_path / "alone.py").schemas == {
+        "double": parse_schema('"double"'),
+        "string": parse_schema('"string"'),
+    }
+    (tmp_path / "alone.py").write_bytes(SCRIPT)
+    with pytest.raises(AssetNotFound, match="'score' not found"):
+        from_path(tmp_path / "alone.py")
+
+
+def test_a_schema_may_be_named_by_its_file(library: Library) -> None:
+    library.models.put("lstm", SCRIPT.replace(b": score", b": score.avsc"))
+    assert assemble(library, "lstm").schemas["score.avsc"] == parse_schema('["null", "double"]')
