@@ -1,0 +1,1 @@
+"""What a record costs, measured beside a baseline in the same run."""
