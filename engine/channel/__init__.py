@@ -24,6 +24,7 @@ from engine.channel.cell import Cell, Phase
 from engine.channel.failures import Failure, dump_error, load_error
 from engine.channel.frames import MAX_FRAME_BYTES, PIPE_BYTES, PROTOCOL_VERSION, FrameReader, Kind, pack_frame
 from engine.channel.messages import BatchFrame, OutputFrame, pack_message, unpack_message
+from engine.channel.pipe import PipeReader
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -36,6 +37,7 @@ __all__ = [
     "Kind",
     "OutputFrame",
     "Phase",
+    "PipeReader",
     "dump_error",
     "load_error",
     "pack_frame",

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.channel import PIPE_BYTES, Cell, FrameReader
+from engine.channel import Cell, FrameReader, PipeReader
 from engine.jet.console import Console
 from engine.jet.limits import die_with, limit_memory
 from engine.jet.worker import Worker
@@ -34,9 +34,9 @@ def main() -> None:
         while view:
             view = view[os.write(options.write, view) :]
 
-    worker, reader = Worker(send, cell), FrameReader()
-    while data := os.read(options.read, PIPE_BYTES):
-        for kind, body in reader.feed(data):
+    worker, pipe, frames = Worker(send, cell), PipeReader(options.read), FrameReader()
+    while data := pipe.read():
+        for kind, body in frames.feed(data):
             if not worker.handle(kind, body):
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, pack_frame
+from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, PipeReader, pack_frame
 from engine.runtime.console import LineReader
 from engine.runtime.runner import RunnerEvents
 
@@ -62,6 +62,7 @@ class ProcessRunner:
         self.cell, cell_fd = Cell.create()
         jet_reads, self._write_fd = os.pipe()
         self._read_fd, jet_writes = os.pipe()
+        self._pipe = PipeReader(self._read_fd)
         for fd in (self._write_fd, self._read_fd):
             # The kernel may refuse when this user has many pipes: then fewer bytes are under way, and all is well.
             with contextlib.suppress(OSError):
@@ -120,7 +121,7 @@ class ProcessRunner:
 
     def _read(self) -> bool:
         try:
-            data = os.read(self._read_fd, PIPE_BYTES)
+            data = self._pipe.read()
         except BlockingIOError:
             return False
         if not data:
