@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_RECORDS = 1000  # in one answer
 # Between two questions to an engine that has nothing to say, when somebody wants more of it.
 PAUSE_S = 0.1
-# Of one question. An engine whose outputs nobody takes stands still until it is over, however long the wait may be.
+# Of one question, when somebody waits for outputs however late they come.
 WAIT_S = 1.0
 _NO_MORE = ("FINISHED", "ERROR")
 BINARY_ENCODINGS = ("avro-binary", "null")
@@ -65,15 +65,13 @@ def collect(
     try:
         while n_records is None or collected.n_records < n_records:
             limit = MAX_RECORDS if n_records is None else min(MAX_RECORDS, n_records - collected.n_records)
-            asked_s = clock()
-            wait_s = None if is_settled else WAIT_S if is_patient else min(WAIT_S, max(0.0, give_up_s - asked_s))
+            wait_s = None if is_settled else WAIT_S if is_patient else max(0.0, give_up_s - clock())
             outputs = engine.output(slot, after=printed_to, limit=limit, wait_s=wait_s)
             print_records(outputs.values, is_binary=is_binary)
             collected.n_records += len(outputs.values)
             collected.is_eof = outputs.is_eof
             if not is_patient:
-                # An answer that came sooner than it had to: all is scored, and what comes later is not asked for.
-                is_settled = is_settled or clock() - asked_s < WAIT_S or clock() >= give_up_s
+                is_settled = is_settled or outputs.is_settled or clock() >= give_up_s
             if outputs.values:
                 printed_to = outputs.last_seq
             elif outputs.is_eof or outputs.state in _NO_MORE or (is_settled and not is_patient):

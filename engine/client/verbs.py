@@ -26,6 +26,8 @@ class Outputs:
         The sequence number of the last of them; hand it back as `after` to acknowledge.
     is_eof : bool
         There will be no more.
+    is_settled : bool
+        What was accepted before the question is scored, or nothing is being scored.
     state : str
         The engine's, such as ``RUNNING``.
     """
@@ -33,6 +35,7 @@ class Outputs:
     values: list[bytes]
     last_seq: int
     is_eof: bool
+    is_settled: bool
     state: str
 
 
@@ -120,7 +123,8 @@ class EngineVerbs:
         return Outputs(
             values,
             int(response.headers.get("Engine-Sequence", after or 0)),
-            response.headers.get("Engine-End", "").lower() == "true",
+            response.headers.get("Engine-End") == "true",
+            response.headers.get("Engine-Settled") == "true",
             response.headers.get("Engine-State", ""),
         )
 

@@ -322,15 +322,15 @@ class Engine:
         limit : int, optional
             Return so many at most.
         wait_s : float, optional
-            Wait at most so long until everything that was accepted before this call is scored.
+            Wait at most so long until everything that was accepted before this call is scored, or nothing more can be
+            before outputs are acknowledged.
 
         Raises
         ------
         StreamError
             No REST stream is attached to the slot.
         """
-        is_running = self.state is EngineState.RUNNING
-        return await self._gate.outputs(slot, after, limit, wait_s if is_running else None)
+        return await self._gate.outputs(slot, after, limit, wait_s)
 
     def inspect(self) -> EngineInfo:
         """Return what there is to say about the engine."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
 from engine import metrics
-from engine.errors import EngineError, StreamError, StreamTimeout
+from engine.errors import StreamError, StreamTimeout
 from engine.runtime.info import Outputs
 from engine.runtime.intake import Intake
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.work import Work
 from engine.transports import RestInbox, RestOutbox
+
+LOOK_S = 0.05
+"""How often a wait looks whether the outbox is full: then only the one who waits can make room."""
 
 
 class Gate:
@@ -59,12 +61,21 @@ class Gate:
         outlet, outbox = self._output(slot)
         if after is not None:
             outbox.acknowledge(after)
-        if wait_s is not None:
-            with contextlib.suppress(TimeoutError, EngineError):  # what is there is the answer all the same
-                await asyncio.wait_for(self._manifold.settled(), wait_s)
+        is_settled = not self._manifold.is_open or await self._settle(outbox, wait_s or 0.0)
         records = outbox.peek(after or 0, limit)
         values = [value for _, value in records]
-        return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values)
+        return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values, is_settled)
+
+    async def _settle(self, outbox: RestOutbox, wait_s: float) -> bool:
+        """Wait until what was accepted is scored, and say so; not longer than `wait_s`, nor for a full outbox."""
+        settled = asyncio.ensure_future(self._manifold.settled())
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + wait_s
+        while not outbox.is_full and (left_s := give_up_s - loop.time()) > 0:
+            if (await asyncio.wait([settled], timeout=min(left_s, LOOK_S)))[0]:
+                return settled.exception() is None
+        settled.cancel()
+        return False
 
     def _input(self, slot: int) -> tuple[Intake, RestInbox]:
         intake = self._manifold.intakes.get(slot)

@@ -103,8 +103,12 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Records of a REST output, oldest first; `last_seq` is the last one's number, by which they are acknowledged."""
+    """Records of a REST output, oldest first; `last_seq` is the last one's number, by which they are acknowledged.
+
+    `is_settled` says that what had been accepted when they were asked for is scored, or that nothing is being scored.
+    """
 
     values: list[bytes]
     last_seq: int
     is_eof: bool
+    is_settled: bool

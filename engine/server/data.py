@@ -84,6 +84,7 @@ async def give_output(service: Service, slot: int, scope: Scope, _receive: Recei
         "Engine-Sequence": str(outputs.last_seq),
         "Engine-Records": str(len(outputs.values)),
         "Engine-State": service.engine.state.value,
+        "Engine-Settled": str(outputs.is_settled).lower(),
         "Cache-Control": "no-store",
     }
     if outputs.is_eof:

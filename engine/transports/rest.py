@@ -134,6 +134,8 @@ class RestOutbox:
         self._max_bytes = max_bytes
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
+        self.is_full = False
+        """A write waits for room."""
         self._n_acknowledged = 0
         self._is_closed = False
         self._callbacks: list[Callable[[], None]] = []
@@ -155,7 +157,9 @@ class RestOutbox:
         rest = deque(values)
         while rest:
             with self._changed:
+                self.is_full = not self._has_room_for(rest[0])
                 self._changed.wait_for(lambda: self._is_closed or self._has_room_for(rest[0]))
+                self.is_full = False
                 if self._is_closed:
                     raise DeliveryFailed("REST", "the stream was detached")
                 while rest and self._has_room_for(rest[0]):

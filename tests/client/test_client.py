@@ -101,10 +101,10 @@ def test_a_busy_engine_is_told_by_an_exception_with_the_time() -> None:
 
 def test_outputs_come_with_their_number_and_the_end() -> None:
     seen: list[httpx.Request] = []
-    headers = {"Engine-Sequence": "7", "Engine-End": "true", "Engine-State": "FINISHED"}
+    headers = {"Engine-Sequence": "7", "Engine-End": "true", "Engine-Settled": "true", "Engine-State": "FINISHED"}
     answer = answering(seen, content=msgpack.packb([b"1", b"2"]), headers=headers)
     assert answer.engine.output(1, after=5, limit=0, wait_s=1.5) == Outputs(
-        [b"1", b"2"], 7, is_eof=True, state="FINISHED"
+        [b"1", b"2"], 7, is_eof=True, is_settled=True, state="FINISHED"
     )
     assert dict(seen[0].url.params) == {"after": "5", "limit": "0", "wait": "1.5"}
 
@@ -112,7 +112,7 @@ def test_outputs_come_with_their_number_and_the_end() -> None:
 def test_no_outputs_are_none_and_the_end_is_not_assumed() -> None:
     seen: list[httpx.Request] = []
     answer = answering(seen, status_code=204, headers={"Engine-Sequence": "0", "Engine-State": "RUNNING"})
-    assert answer.engine.output(1) == Outputs([], 0, is_eof=False, state="RUNNING")
+    assert answer.engine.output(1) == Outputs([], 0, is_eof=False, is_settled=False, state="RUNNING")
     assert not seen[0].url.params
 
 

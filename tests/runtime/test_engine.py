@@ -407,6 +407,22 @@ def test_a_full_inbox_tells_the_sender_to_come_back(rig, within):
     within(test)
 
 
+def test_a_wait_ends_when_only_the_one_who_waits_can_make_room(rig, within):
+    async def test():
+        engine = await rig.rest(rig.model("def action(x):\n    yield 'x' * 5000\n"), outbox_bytes=20_000)
+        engine.accept(0, [b"1"] * 20)
+        outputs = await engine.outputs(1, wait_s=60)
+        assert outputs.values
+        assert not outputs.is_settled
+        n_seen = len(outputs.values)
+        while not outputs.is_settled or outputs.values:
+            outputs = await engine.outputs(1, after=outputs.last_seq, wait_s=60)
+            n_seen += len(outputs.values)
+        assert n_seen == 20
+
+    within(test)
+
+
 def test_a_slow_reader_holds_the_model_up_and_loses_nothing(rig, within):
     async def test():
         engine = rig.engine(outbox_bytes=20_000)

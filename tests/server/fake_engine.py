@@ -85,7 +85,7 @@ class FakeEngine:
         self._called("outputs", slot, after, limit, wait_s)
         first = after or 0
         values = self.outbox[first:][:limit]
-        return Outputs(values, first + len(values), self.is_eof)
+        return Outputs(values, first + len(values), self.is_eof, is_settled=True)
 
     def inspect(self) -> EngineInfo:
         self._called("inspect")

@@ -183,6 +183,7 @@ def test_outputs_are_lines_with_the_number_of_the_last(ask: Ask, engine: FakeEng
     assert response.headers["Engine-Sequence"] == "3"
     assert response.headers["Engine-Records"] == "3"
     assert response.headers["Engine-State"] == "INIT"
+    assert response.headers["Engine-Settled"] == "true"
     assert "Engine-End" not in response.headers
 
 

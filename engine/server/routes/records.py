@@ -33,6 +33,7 @@ _SCORED = {
 _OUTPUT_HEADERS = _COUNT | {
     "Engine-Sequence": "The number of the last record; give it as `after` to acknowledge.",
     "Engine-State": "The state of the engine.",
+    "Engine-Settled": "`true` when what was accepted before is scored, or nothing is being scored.",
     "Engine-End": "`true` when there will be no more.",
 }
 _FETCHED = {
