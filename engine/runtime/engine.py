@@ -156,9 +156,12 @@ class Engine:
     async def _open(self, intake: Intake) -> None:
         crew = self.manifold.crew
         schema = model_schema(crew.model, intake.slot) if crew is not None else None
-        inbox_bytes = self.settings.inbox_bytes
         intake.source = await asyncio.to_thread(
-            open_source, intake.stream, model_schema=schema, inbox_bytes=inbox_bytes
+            open_source,
+            intake.stream,
+            model_schema=schema,
+            inbox_bytes=self.settings.inbox_bytes,
+            max_record_bytes=self.settings.max_record_bytes,
         )
 
     async def _attach_output(self, slot: int, stream: Stream) -> None:

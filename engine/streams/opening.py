@@ -8,6 +8,7 @@ from functools import partial
 from engine.envelopes import DatumEnvelope, DelimitedEnvelope
 from engine.errors import DescriptorError, EndOfStream, StreamError
 from engine.ports import Envelope, Sink, Source
+from engine.record import MAX_RECORD_BYTES
 from engine.schema import Schema
 from engine.streams.batching import BatchedSource
 from engine.streams.framing import FramedSink, FramedSource
@@ -26,7 +27,13 @@ REST_BYTES = 64 << 20
 _SAMPLE_WAIT_S = 5.0  # for a named pipe that nobody writes to
 
 
-def open_source(stream: Stream, *, model_schema: Schema | None = None, inbox_bytes: int = REST_BYTES) -> BatchedSource:
+def open_source(
+    stream: Stream,
+    *,
+    model_schema: Schema | None = None,
+    inbox_bytes: int = REST_BYTES,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+) -> BatchedSource:
     """Return what reads the stream, one raw record each.
 
     Parameters
@@ -37,6 +44,8 @@ def open_source(stream: Stream, *, model_schema: Schema | None = None, inbox_byt
         Stands in for a schema that the stream takes from the model: where avro-binary records end, their schema says.
     inbox_bytes : int
         The bound of a REST stream, whose `RestInbox` is the ``inner`` of what is returned.
+    max_record_bytes : int
+        A longer record comes as `Oversized`.
 
     Raises
     ------
@@ -47,7 +56,7 @@ def open_source(stream: Stream, *, model_schema: Schema | None = None, inbox_byt
     """
     nagle_time_ms = stream.descriptor.batching.nagle_time_ms
     return BatchedSource(
-        _open_reader(stream, model_schema, inbox_bytes),
+        _open_reader(stream, model_schema, inbox_bytes, max_record_bytes),
         stream.descriptor.batching.watermark,
         None if nagle_time_ms is None else nagle_time_ms / 1000,
     )
@@ -88,7 +97,7 @@ def sample(stream: Stream, n_records: int = 10, *, model_schema: Schema | None =
     is_shared = isinstance(stream.descriptor.transport, RestTransport) or not stream.descriptor.transport.is_seekable
     if is_shared and "input" in stream.descriptor.transport.directions:
         raise StreamError(f"Stream {stream.name!r} cannot be sampled: what a sample takes, the model would miss.")
-    reader = _open_reader(stream, model_schema, REST_BYTES)
+    reader = _open_reader(stream, model_schema, REST_BYTES, MAX_RECORD_BYTES)
     deadline = time.monotonic() + _SAMPLE_WAIT_S
     values: list[bytes] = []
     try:
@@ -104,16 +113,17 @@ def sample(stream: Stream, n_records: int = 10, *, model_schema: Schema | None =
     return values
 
 
-def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int) -> Source:
+def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int, max_record_bytes: int) -> Source:
     descriptor = stream.descriptor
     verify_descriptor(descriptor, slot=0, schema=stream.own_schema)
-    open_envelope = partial(_open_envelope, stream, model_schema)
+    open_envelope = partial(_open_envelope, stream, model_schema, max_record_bytes)
     source: SeekableSource
     start = descriptor.skip_to or 0
     match descriptor.transport:
         case RestTransport() as rest:
             has_envelope = not rest.keeps_boundaries or descriptor.framing is not None
-            return RestInbox(inbox_bytes, open_envelope() if has_envelope else None, not rest.keeps_boundaries)
+            envelope = open_envelope() if has_envelope else None
+            return RestInbox(inbox_bytes, envelope, not rest.keeps_boundaries, max_record_bytes)
         case InlineTransport() as inline:
             content = inline.content
             if isinstance(content, list):
@@ -136,11 +146,11 @@ def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int) 
     return LoopingSource(source) if descriptor.loop else source
 
 
-def _open_envelope(stream: Stream, model_schema: Schema | None) -> Envelope:
+def _open_envelope(stream: Stream, model_schema: Schema | None, max_record_bytes: int) -> Envelope:
     framing = stream.descriptor.framing
     if framing is not None:
-        return DelimitedEnvelope(framing.separator.encode())
+        return DelimitedEnvelope(framing.separator.encode(), max_record_bytes)
     schema = stream.own_schema or model_schema
     if schema is None:
         raise DescriptorError("Schema", "where avro-binary records end in a stream of bytes, only a schema can say")
-    return DatumEnvelope(schema.parsed)
+    return DatumEnvelope(schema.parsed, max_record_bytes)

@@ -455,6 +455,22 @@ def test_a_stop_finishes_what_was_accepted(rig, within):
     within(test)
 
 
+@pytest.mark.parametrize("envelope", [None, "delimited"])
+def test_a_record_over_the_limit_is_rejected_with_its_size_and_the_others_are_scored(rig, within, envelope):
+    async def test():
+        engine = rig.engine(max_record_bytes=1000)
+        await engine.attach(0, stream(REST | ({"Envelope": envelope} if envelope else {})))
+        await engine.attach(1, stream(REST))
+        await engine.load(rig.model("def action(x):\n    yield len(x)\n"))
+        assert engine.accept(0, [b'"12"', b'"%s"' % (b"x" * 5000), b'"1234"']) == 3
+        assert (await engine.outputs(1, wait_s=5)).values == [b"2", b"4"]
+        [reject] = engine.inspect().rejects
+        assert (reject.seq_no, reject.stage) == (2, "input")
+        assert "5,002 bytes are over the limit" in reject.reason
+
+    within(test)
+
+
 def test_outputs_of_begin_come_first(rig, within):
     async def test():
         source = "def begin():\n    yield 'begin'\ndef action(x):\n    yield x\n"
