@@ -40,13 +40,13 @@ def print_engine(info: Mapping[str, Any]) -> None:
         [(info["state"], model and model["name"], model and model["digest"][:SHORT_DIGEST])],
     )
     if info["slots"]:
-        talk("")
+        print()
         print_table(SLOT_HEADINGS, slot_rows(info["slots"]))
     if info["jets"]:
-        talk("")
+        print()
         print_table(_JET_HEADINGS, jet_rows(info["jets"]))
     if info["rejects"]:
-        talk("")
+        print()
         print_table(
             ("Slot", "Record", "Rejected because"),
             ((reject["slot"], reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
