@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -74,7 +75,12 @@ _outbox = Gauge("engine_outbox_bytes", "Outputs that nobody acknowledged yet.", 
 
 def count_records(slot: int, outcome: str, n_records: int) -> None:
     """Add records of a slot: ``accepted``, ``scored``, ``rejected``, ``skipped`` or ``written``."""
-    _records.labels(str(slot), outcome).inc(n_records)
+    _records_of(slot, outcome).inc(n_records)
+
+
+@cache  # the library's look-up costs more than the count; slots and outcomes are few
+def _records_of(slot: int, outcome: str) -> Counter:
+    return _records.labels(str(slot), outcome)
 
 
 def add_action_time(n_calls: int, total_s: float) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
+from engine.server.header import find_header
 from engine.server.problem import BodyTooLarge
 
 
 def check_declared(scope: Scope, limit_bytes: int) -> None:
     """Raise `BodyTooLarge` when the request says itself that it is: before a byte of it is read."""
-    declared = Headers(scope=scope).get("content-length", "")
+    declared = find_header(scope, b"content-length") or ""
     # Python converts no number of thousands of digits; 18 are a billion gigabytes.
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit_bytes):
         raise BodyTooLarge(limit_bytes)

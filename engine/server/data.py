@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from engine.server.body import read_body
+from engine.server.header import find_header
 from engine.server.problem import RequestInvalid
 from engine.server.query import Query
 from engine.server.records import (
@@ -58,7 +58,7 @@ async def take_input(service: Service, slot: int, scope: Scope, receive: Receive
         As `Engine.accept`.
     """
     Query(scope["query_string"], ())
-    media_type = media_type_of(Headers(scope=scope).get("content-type", ""))
+    media_type = media_type_of(find_header(scope, b"content-type") or "")
     body = await read_body(scope, receive, service.settings.inbox_bytes)
     if not body:
         raise RequestInvalid("body", f"is empty; an empty record can be sent as {RECORDS_TYPE}")
@@ -98,4 +98,4 @@ async def give_output(service: Service, slot: int, scope: Scope, _receive: Recei
 
 
 def _accepts_records(scope: Scope) -> bool:
-    return media_type_of(Headers(scope=scope).get("accept", "")) == RECORDS_TYPE
+    return media_type_of(find_header(scope, b"accept") or "") == RECORDS_TYPE

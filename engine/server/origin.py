@@ -7,14 +7,19 @@ leads to 127.0.0.1 (DNS rebinding), or across origins. Both show in the request'
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from engine.errors import PolicyViolation
+from engine.server.header import find_header
+
+# Every request asks, and nearly all of them for the same host; bounded, since it is clients who choose.
+_N_HOSTS = 64
 
 
+@lru_cache(_N_HOSTS)
 def is_this_machine(host: str) -> bool:
     """Return whether a host, without a port, can only be this machine.
 
@@ -31,18 +36,18 @@ def is_this_machine(host: str) -> bool:
 
 def check_origin(scope: Scope) -> None:
     """Raise `PolicyViolation` unless the request was meant for this machine, and comes from no page of another site."""
-    headers = Headers(scope=scope)
-    host = _host_of(f"//{headers.get('host', '')}")
+    host = _host_of(f"//{find_header(scope, b'host') or ''}")
     if not is_this_machine(host):
         raise PolicyViolation(
             f"Requests for the host {host!r} are not answered: this server is for its own machine. "
             "Ask for 127.0.0.1 or localhost."
         )
-    origin = headers.get("origin")
+    origin = find_header(scope, b"origin")
     if origin is not None and not is_this_machine(_host_of(origin)):
         raise PolicyViolation(f"A page of {origin!r} may not talk to this server: it is for its own machine.")
 
 
+@lru_cache(_N_HOSTS)
 def _host_of(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
