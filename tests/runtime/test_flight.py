@@ -1,0 +1,119 @@
+"""What is under way in a jet, without one."""
+
+import pytest
+
+from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame, Phase
+from engine.errors import DecodeError, ModelCrashed
+from engine.runtime.flight import N_IN_FLIGHT, N_KILLS, Flight
+from engine.runtime.intake import Intake
+from engine.runtime.work import Sent, Work
+from tests.runtime.conftest import REST, stream
+
+CRASH = ModelCrashed(7, "a record")
+
+
+@pytest.fixture
+def flight():
+    return Flight()
+
+
+def work(n, first_seq=1):
+    return Work(Intake(0, stream(REST), None), first_seq, [b"%d" % i for i in range(n)], range(1, n + 1))
+
+
+def send(flight, works):
+    for batch, part in enumerate(works, 1):
+        part.n_open = 1
+        flight.add(Sent(batch, part, 0, len(part.values), part.size_bytes))
+
+
+def dead_on(batch, first_seq, index):
+    cell = Cell()
+    cell.enter(Phase.ACTION, batch, 0, first_seq)
+    cell.words[Cell.INDEX] = index
+    return cell
+
+
+def parts(flight):
+    return [(part.work, part.start, part.stop) for part in flight.land()]
+
+
+def test_what_is_under_way_fits_into_the_pipe_and_is_never_more_than_a_few(flight):
+    assert flight.has_room(10 * PIPE_BYTES)
+    send(flight, [work(1) for _ in range(N_IN_FLIGHT - 1)])
+    assert flight.has_room(1000)
+    assert not flight.has_room(PIPE_BYTES)
+    send(flight, [work(1)])
+    assert not flight.has_room(1)
+
+
+def test_answers_go_to_the_oldest_and_make_room(flight):
+    first, second = work(2), work(1, 3)
+    send(flight, [first, second])
+    failure = Failure(1, "input", DecodeError("json", "no"))
+    got, n_settled = flight.answer(OutputFrame(1, 1, [b"a"], [0], [1], is_last=False))
+    assert (got, n_settled, got.is_done) == (first, 1, False)
+    got, n_settled = flight.answer(OutputFrame(1, 2, [b"b"], [1], [3], [failure]))
+    assert (got, n_settled, got.is_done) == (first, 1, True)
+    assert (first.outputs, first.failures) == ({1: [b"a"], 3: [b"b"]}, [failure])
+    assert flight.answer(OutputFrame(2, 1)) == (second, 1)
+    assert len(flight) == 0
+
+
+def test_what_was_answered_is_not_sent_again(flight):
+    first, second = work(4), work(2, 5)
+    send(flight, [first, second])
+    flight.answer(OutputFrame(1, 3, [b"a"], [0], [1], is_last=False))
+    assert list(flight.cut(Cell(), CRASH, lambda slot: "stop")) == []
+    assert parts(flight) == [(first, 3, 4), (second, 0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "index", "left"),
+    [
+        ("reject", 0, [(1, 4)]),
+        ("reject", 2, [(0, 2), (3, 4)]),
+        ("skip", 3, [(0, 3)]),
+        ("stop", 2, [(0, 2)]),
+        ("stop", 0, []),
+    ],
+)
+def test_a_record_in_work_at_two_ends_fails_and_the_others_are_sent_again(flight, policy, index, left):
+    whole = work(4)
+    send(flight, [whole])
+    done = []
+    for _ in range(N_KILLS):
+        for part in flight.land():
+            part.batch = 1
+            flight.add(part)
+        done += flight.cut(dead_on(1, 1, index), CRASH, lambda slot: policy)
+    assert [(start, stop) for _, start, stop in parts(flight)] == left
+    assert [(failure.index, failure.error) for failure in whole.failures] == [(index, CRASH)]
+    assert whole.fatal is (CRASH if policy == "stop" else None)
+    assert done == ([] if left else [whole])
+    assert whole.is_done is (not left)
+
+
+def test_the_first_end_is_nobodys_fault(flight):
+    whole = work(4)
+    send(flight, [whole])
+    assert list(flight.cut(dead_on(1, 1, 2), CRASH, lambda slot: "stop")) == []
+    assert parts(flight) == [(whole, 0, 4)]
+    assert whole.failures == []
+
+
+def test_a_work_in_two_parts_is_done_when_both_are_answered(flight):
+    whole = work(3)
+    send(flight, [whole])
+    for _ in range(N_KILLS):
+        for part in flight.land():
+            part.batch = 1
+            flight.add(part)
+        assert list(flight.cut(dead_on(1, 1, 1), CRASH, lambda slot: "skip")) == []
+    for part in flight.land():
+        flight.add(part)
+    flight.answer(OutputFrame(0, 1, [b"a"], [0], [1]))
+    assert not whole.is_done
+    flight.answer(OutputFrame(0, 1, [b"c"], [0], [1]))
+    assert whole.is_done
+    assert whole.outputs == {1: [b"a", b"c"]}
