@@ -17,6 +17,34 @@ def test_a_half_datum_at_the_end_is_a_record_that_cannot_be_decoded():
 
 
 @pytest.mark.parametrize(
+    ("schema", "size"),
+    [
+        ("double", 8),
+        ({"type": "float"}, 4),
+        ({"type": "fixed", "name": "F", "size": 3}, 3),
+        (
+            {
+                "type": "record",
+                "name": "R",
+                "fields": [{"name": n, "type": t} for n, t in (("a", "double"), ("b", "null"), ("c", "boolean"))],
+            },
+            9,
+        ),
+    ],
+)
+def test_data_of_one_size_come_out_whole_however_the_bytes_are_cut(schema, size):
+    data = bytes(index % 251 for index in range(10 * size))
+    envelope, values, ends = datum_envelope(schema), [], []
+    for start in range(0, len(data), 7):
+        values += envelope.feed(data[start : start + 7])
+        ends += envelope.ends
+        assert envelope.pending_bytes == min(start + 7, len(data)) - sum(map(len, values))
+    assert values == [data[start : start + size] for start in range(0, len(data), size)]
+    assert ends == list(range(size, len(data) + 1, size))
+    assert envelope.finish() == []
+
+
+@pytest.mark.parametrize(
     ("schema", "data", "reason"),
     [
         (["null", "long"], b"\x00\x08", "from byte 1 on: a union's branch has number 4 of 2"),
