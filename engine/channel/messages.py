@@ -46,6 +46,8 @@ def _column(code: str, body: memoryview, at: int, n: int) -> tuple[array[int], i
 
 def _cut(body: memoryview, at: int, lengths: Sequence[int]) -> list[bytes]:
     data = bytes(body[at:])
+    if len(lengths) > 1 and lengths.count(lengths[0]) == len(lengths):  # as all doubles are: a fifth of the time
+        return list(struct.unpack(f"{lengths[0]}s" * len(lengths), data))
     values, start = [], 0
     for length in lengths:
         end = start + length

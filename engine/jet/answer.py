@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -57,7 +58,7 @@ class Answer:
         self._sources: list[int] = []
         self._slots: list[int] = []
         self._frame.sources, self._frame.slots = self._sources, self._slots
-        self._size_bytes = self._mark_bytes = self._mark = 0
+        self.size_bytes = 0
 
     def put(self, index: int, item: Any) -> None:
         """Take what the script returned or yielded for a record: a value for slot 1, or a pair ``(slot, value)``.
@@ -82,8 +83,8 @@ class Answer:
         self._values.append(value)
         self._sources.append(index)
         self._slots.append(slot)
-        self._size_bytes += len(value) + OUTPUT_OVERHEAD_BYTES
-        if self._size_bytes - self._mark_bytes > MAX_OUTPUT_BYTES:
+        self.size_bytes += len(value) + OUTPUT_OVERHEAD_BYTES
+        if self.size_bytes > MAX_OUTPUT_BYTES:
             raise self.failed(index, f"one record gave more than {MAX_OUTPUT_BYTES >> 20} MiB of outputs")
 
     def _route(self, item: tuple[Any, ...], index: int) -> tuple[int, Any]:
@@ -108,18 +109,17 @@ class Answer:
     def fail(self, index: int, stage: Literal["input", "action", "output"], error: EngineError) -> None:
         """Note what went wrong with a record."""
         self._frame.failures.append(Failure(index, stage, error))
-        self._size_bytes += OUTPUT_OVERHEAD_BYTES + len(str(error))
+        self.size_bytes += OUTPUT_OVERHEAD_BYTES + len(str(error))
 
-    def drop(self) -> None:
+    def drop(self, index: int) -> None:
         """Forget the outputs of the record in work: it failed, and gives none."""
-        del self._values[self._mark :], self._sources[self._mark :], self._slots[self._mark :]
+        start = bisect_left(self._sources, index)
+        del self._values[start:], self._sources[start:], self._slots[start:]
 
-    def next_record(self, n_done: int) -> None:
-        """Note that the record in work is done; send a frame when there is enough."""
-        self._mark, self._mark_bytes = len(self._values), self._size_bytes
-        if self._size_bytes > FLUSH_BYTES:
-            self._flush(n_done)
-            self._begin(self._frame.batch)
+    def send_part(self, n_done: int) -> None:
+        """Send what there is; to be called between records, when `size_bytes` has passed `FLUSH_BYTES`."""
+        self._flush(n_done)
+        self._begin(self._frame.batch)
 
     def finish(self, n_done: int, *, is_halted: bool = False) -> None:
         """Send the last frame."""
