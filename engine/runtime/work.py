@@ -48,19 +48,22 @@ class Work:
     fatal: EngineError | None = None
     n_open: int = 0
     is_done: bool = False
+    size_bytes: int = field(init=False)
+    """What the records take on the channel."""
+
+    def __post_init__(self) -> None:
+        self.size_bytes = sum(map(len, self.values)) + 4 * len(self.values)
 
     @property
     def slot(self) -> int:
         """The input slot."""
         return self.intake.slot
 
-    @property
-    def size_bytes(self) -> int:
-        """What the records take on the channel."""
-        return sum(map(len, self.values)) + 4 * len(self.values)
-
     def take(self, values: Sequence[bytes], slots: Sequence[int]) -> None:
         """Take outputs, in order."""
+        if self.caller is None and slots and slots.count(slots[0]) == len(slots):  # the common case, as a whole
+            self.outputs.setdefault(slots[0], []).extend(values)
+            return
         for value, slot in zip(values, slots, strict=True):
             if self.caller is not None and slot == self.output_slot:
                 self.replies.append(value)
