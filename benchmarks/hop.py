@@ -72,8 +72,10 @@ def run_loop(form: Format, action: Callable[[Any], Iterator[Any]], source: Path,
         while data := reader.read(READ_BYTES):
             records, rest = split(rest + data)
             outputs: list[bytes] = []
+            append = outputs.append
             for raw in records:
-                outputs += [encode(output) for output in action(decode(raw))]
+                for output in action(decode(raw)):
+                    append(encode(output))
             _write(writer, end.join((*outputs, b"")) if end else b"".join(outputs))
         os.fdatasync(writer.fileno())
     return time.perf_counter() - started_s
