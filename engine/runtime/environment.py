@@ -24,6 +24,7 @@ from pathlib import Path
 import uv
 
 from engine.errors import EnvironmentFailed
+from engine.runtime.requirements import local_files
 
 # What `engine.jet` imports, added where the model's own requirements do not bring it. The upper bounds are those of
 # the engine itself; the lower ones are the oldest releases that it runs on with the oldest Python we support.
@@ -31,7 +32,6 @@ JET_REQUIREMENTS = {"numpy": "numpy>=1.24,<3", "fastavro": "fastavro>=1.9,<2", "
 
 _PACKAGE = Path(__file__).parents[1]
 _N_REASON_LINES = 40  # uv's explanation of a clash is shorter, the end of a failed compilation about as long
-_PATH_LENGTH = 255  # a longer word of a requirements file is a URL or a hash, and the system would not look for it
 _POLL_S = 0.1  # how soon a stop is noticed
 
 
@@ -192,35 +192,14 @@ def _variables() -> dict[str, str]:
 
 def _key(model: str, requirements: Path) -> str:
     """Return a hash over everything that decides what is built."""
-    files: set[Path] = set()
-    _gather(model, requirements, files)
+    folder = requirements.parent.resolve()
     digest = hashlib.sha256()
     for part in (sys.version, sysconfig.get_platform(), sys.base_prefix, *JET_REQUIREMENTS.values()):
         digest.update(part.encode() + b"\0")
-    for file in sorted(files):
-        digest.update(os.fsencode(os.path.relpath(file, requirements.parent)) + b"\0")
+    for file in sorted(local_files(model, requirements)):
+        digest.update(os.fsencode(file.relative_to(folder)) + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:32]
-
-
-def _gather(model: str, requirements: Path, files: set[Path]) -> None:
-    """Add to `files` the requirements and what they name beside them: wheels, sources, files for ``-r`` and ``-c``."""
-    files.add(requirements)
-    for line in requirements.read_text(errors="replace").splitlines():
-        words = line.split()
-        if words[:1] in (["-e"], ["--editable"]):
-            reason = "an editable installation would point into a folder that goes away with the jet"
-            raise EnvironmentFailed(model, f"{requirements.name}, {line!r}: {reason}. What lies in it can be imported.")
-        for name in {
-            part for word in words for part in (word, word.partition("=")[2]) if 0 < len(part) <= _PATH_LENGTH
-        }:
-            path = requirements.parent / name
-            if path.is_dir():
-                files.update(found for found in path.rglob("*") if found.is_file())
-            elif path.is_file() and path not in files:
-                files.add(path)
-                if path.suffix == ".txt":
-                    _gather(model, path, files)
 
 
 def _marker(environment: Environment) -> Path:
