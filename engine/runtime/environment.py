@@ -25,6 +25,7 @@ import uv
 
 from engine.errors import EnvironmentFailed
 from engine.runtime.requirements import local_files
+from engine.runtime.variables import build_variables
 
 # What `engine.jet` imports, added where the model's own requirements do not bring it. The upper bounds are those of
 # the engine itself; the lower ones are the oldest releases that it runs on with the oldest Python we support.
@@ -152,7 +153,7 @@ class _Build:
             text=True,
             errors="replace",
             cwd=folder,
-            env=_variables(),
+            env=build_variables(),
             pass_fds=[self.lock],
             start_new_session=True,  # uv starts compilers: they end together
         ) as process:
@@ -181,13 +182,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _variables() -> dict[str, str]:
-    """Return our own environment variables without the engine's secrets and what would lead uv or Python astray."""
-    strays = ("ENGINE_", "PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(strays)}
-    return {**kept, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
 
 
 def _key(model: str, requirements: Path) -> str:
