@@ -1,7 +1,8 @@
 """Who may talk to a server that listens to this machine alone.
 
 A web page from anywhere can make the browser on this machine send requests here: under a host name of its own that
-leads to 127.0.0.1 (DNS rebinding), or across origins. Both show in the request's headers.
+leads to 127.0.0.1 (DNS rebinding), or across origins. Both show in the request's headers. A plain GET, such as that of
+an image, carries no ``Origin``, but browsers say in ``Sec-Fetch-Site`` where it comes from (W3C, Fetch Metadata).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from engine.server.header import find_header
 
 # Every request asks, and nearly all of them for the same host; bounded, since it is clients who choose.
 _N_HOSTS = 64
+_OWN_SITES = (None, "same-origin", "none")  # not a browser; a page of this server; an address that somebody typed
 
 
 @lru_cache(_N_HOSTS)
@@ -45,6 +47,8 @@ def check_origin(scope: Scope) -> None:
     origin = find_header(scope, b"origin")
     if origin is not None and not is_this_machine(_host_of(origin)):
         raise PolicyViolation(f"A page of {origin!r} may not talk to this server: it is for its own machine.")
+    if find_header(scope, b"sec-fetch-site") not in _OWN_SITES:
+        raise PolicyViolation("A page of another site may not talk to this server: it is for its own machine.")
 
 
 @lru_cache(_N_HOSTS)

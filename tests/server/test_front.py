@@ -54,6 +54,9 @@ def test_a_request_for_this_machine_is_answered(ask: Ask, host: str) -> None:
         {"Host": "192.168.0.7"},
         {"Origin": "https://example.org"},
         {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://example.org"},
     ],
 )
 @pytest.mark.parametrize("path", ["/score", "/engine/pause", "/nothing"])
@@ -67,6 +70,17 @@ def test_a_page_of_another_site_is_refused_everywhere(
 
 def test_a_page_of_this_machine_may_ask(ask: Ask) -> None:
     assert ask("POST", "/score", content=b"1", headers={"Origin": "http://localhost:3000"}).status_code == 200
+
+
+def test_an_image_on_a_page_of_another_site_acknowledges_nothing(ask: Ask, engine: FakeEngine) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    assert ask("GET", "/output/1?after=999999", headers=headers).status_code == 403
+    assert not engine.calls
+
+
+@pytest.mark.parametrize(("path", "site"), [("/docs", "none"), ("/openapi.json", "same-origin")])
+def test_an_address_that_was_typed_and_a_page_of_this_server_are_answered(ask: Ask, path: str, site: str) -> None:
+    assert ask("GET", path, headers={"Sec-Fetch-Site": site}).status_code == 200
 
 
 class Exchange:
