@@ -121,12 +121,16 @@ class Collection(ABC):
         if self._current(name) is None:
             self._raise_not_found(name)
         with self._storing(name), exclusive(self._lock):
-            asset = self._keep_hand_edit(name)
-            if asset is None:  # another process was faster
-                self._raise_not_found(name)
-            self._path(name).unlink()
-            sync_folder(self._folder)
-            _log(self._history(name), Event.of("remove", asset, datetime.now(UTC)))
+            self.take_out(name)
+
+    def take_out(self, name: str) -> None:
+        """Do what `remove` does, for a caller that holds the library's lock."""
+        asset = self._keep_hand_edit(name)
+        if asset is None:  # another process was faster
+            self._raise_not_found(name)
+        self._path(name).unlink()
+        sync_folder(self._folder)
+        _log(self._history(name), Event.of("remove", asset, datetime.now(UTC)))
 
     def history(self, name: str) -> Assets:
         """Return what the name has held, newest first, the current version included; removed names have one too.

@@ -29,13 +29,13 @@ class Models(Collection):
         """Raise `AssetInvalid` unless it is text. What the script says is looked at when it is verified or loaded."""
         _text(self.kind, name, content)
 
-    def remove(self, name: str) -> None:
-        """As `Collection.remove`; the model's attachments go with it, and their versions stay readable too."""
-        if self.get(name):
-            attachments = Attachments(self._root, self, name)
-            for attachment in attachments.list():
-                attachments.remove(attachment.name)
-        super().remove(name)
+    def take_out(self, name: str) -> None:
+        """As `Collection.take_out`; the model's attachments go with it, and their versions stay readable too."""
+        self.get(name)
+        attachments = Attachments(self._root, self, name)
+        for attachment in attachments.list():
+            attachments.take_out(attachment.name)
+        super().take_out(name)
 
 
 class Schemas(Collection):

@@ -1,5 +1,7 @@
 import io
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,25 @@ def test_a_removed_model_takes_its_attachments_with_it_and_both_can_be_read_agai
     assert library.attachments("score").list() == []
     (version,) = library.attachments("score").history("weights.zip")
     assert library.attachments("score").read("weights.zip", version.sha256) == packed()
+
+
+def test_of_two_who_remove_a_model_at_once_one_is_told_that_it_is_not_there(library: Library) -> None:
+    library.models.put("score", b"")
+    for number in range(20):
+        library.attachments("score").put(f"{number}.zip", packed())
+    barrier = threading.Barrier(2)
+
+    def remove(_: int) -> str | None:
+        barrier.wait()
+        try:
+            library.models.remove("score")
+        except AssetNotFound as exc:
+            return exc.kind
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        assert sorted(pool.map(remove, range(2)), key=str) == [None, "model"]
+    assert library.attachments("score").list() == []
 
 
 def test_removing_a_model_that_is_not_there_leaves_attachments_alone(library: Library) -> None:
