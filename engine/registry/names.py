@@ -23,4 +23,8 @@ def check_name(kind: str, name: str) -> None:
 
 def is_legal(name: str) -> bool:
     """Tell whether an asset may have this name."""
-    return bool(_LEGAL.fullmatch(name)) and len(name.encode()) <= MAX_NAME_BYTES
+    try:
+        check_name("", name)
+    except AssetInvalid:
+        return False
+    return True
