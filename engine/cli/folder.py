@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.registry import Collection, Library, Put, assemble
-from engine.schema import Schema, parse_schema, verify_records
+from engine.schema import verify_records
 
 if TYPE_CHECKING:
     from engine.streams import StreamDescriptor
@@ -70,7 +70,7 @@ class Folder:
 
     def verify_records(self, schema: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """As `Client.verify_records`."""
-        for verdict in verify_records(self._schema(schema), lines):
+        for verdict in verify_records(self._library.schema(schema), lines):
             yield dataclasses.asdict(verdict)
 
     def verify_stream(self, name: str, slot: int | None = None) -> dict[str, Any]:
@@ -96,7 +96,4 @@ class Folder:
     def _sample(self, descriptor: StreamDescriptor, name: str, n_records: int) -> list[bytes]:
         from engine.streams import resolve_stream, sample
 
-        return sample(resolve_stream(name, descriptor, self._schema), n_records)
-
-    def _schema(self, name: str) -> Schema:
-        return parse_schema(self.schemas.read(name), name)
+        return sample(resolve_stream(name, descriptor, self._library.schema), n_records)

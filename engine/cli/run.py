@@ -155,13 +155,11 @@ def _schemas(given: tuple[str, ...]) -> dict[str, Schema]:
 
 def _schema_finder(library: Library | None, given: dict[str, Schema], model: Model) -> Callable[[str], Schema]:
     def find(name: str) -> Schema:
-        from engine.schema import parse_schema
-
         if name in given:
             return given[name]
         if library is None:
             raise AssetNotFound("schema", name, nearest(name, [*given, *model.schemas]))
-        return parse_schema(library.schemas.read(name), name)
+        return library.schema(name)
 
     return find
 

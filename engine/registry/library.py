@@ -9,7 +9,7 @@ from engine.errors import AssetInvalid
 from engine.registry.archive import check_archive
 from engine.registry.collection import Collection
 from engine.registry.names import check_name
-from engine.schema import parse_schema
+from engine.schema import Schema, parse_schema
 
 MODELS_FOLDER = "model_scripts"
 SCHEMAS_FOLDER = "schemas"
@@ -119,6 +119,18 @@ class Library:
         """
         check_name("model", model)
         return Attachments(self.root, Models(self.root), model)
+
+    def schema(self, name: str) -> Schema:
+        """Return a schema.
+
+        Raises
+        ------
+        AssetNotFound
+            There is none of that name.
+        SchemaInvalid
+            Somebody wrote it by hand, and it is none.
+        """
+        return parse_schema(self.schemas.read(name), name)
 
     def __repr__(self) -> str:
         return f"Library({str(self.root)!r})"

@@ -149,7 +149,7 @@ def _stored_schema(library: Library | None, name: str, given: Mapping[str, Schem
     if library is None:
         raise AssetNotFound("schema", name, nearest(name, given))
     try:
-        return parse_schema(library.schemas.read(name), name)
+        return library.schema(name)
     except AssetNotFound as exc:
         raise AssetNotFound("schema", name, nearest(name, given) or exc.near) from exc
 

@@ -10,7 +10,6 @@ from fastapi import Depends, Request
 
 from engine.registry import Library
 from engine.runtime import Engine, EngineInfo
-from engine.schema import Schema, parse_schema
 from engine.settings import Settings
 
 
@@ -23,10 +22,6 @@ class Service:
     settings: Settings
     started_s: float = field(default_factory=time.monotonic)
     _encodings: dict[int, str | None] = field(default_factory=dict)
-
-    def schema(self, name: str) -> Schema:
-        """Return a schema of the library; raises AssetNotFound."""
-        return parse_schema(self.library.schemas.read(name), name)
 
     def encoding(self, slot: int) -> str | None:
         """Return the encoding of what is attached to a slot; remembered, as each score asks for it."""

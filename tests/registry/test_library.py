@@ -34,6 +34,15 @@ def test_an_avro_schema_is_stored_as_it_was_written(library: Library, source: by
     assert (library.root / "schemas" / "x.avsc").read_bytes() == source
 
 
+def test_a_schema_is_read_under_its_name(library: Library) -> None:
+    library.schemas.put("price", b'{"type": "array", "items": "double"}')
+
+    schema = library.schema("price")
+    assert (schema.name, schema.source) == ("price", {"type": "array", "items": "double"})
+    with pytest.raises(AssetNotFound, match="Did you mean 'price'"):
+        library.schema("prices")
+
+
 @pytest.mark.parametrize("source", [b'{"type": "doubel"}', b'{"type": ', b"", b"\xff", b"[" * 5000])
 def test_what_is_not_an_avro_schema_is_refused(library: Library, source: bytes) -> None:
     with pytest.raises(SchemaInvalid):

@@ -26,4 +26,4 @@ router = asset_router("/schemas", "schemas", _schemas, "application/json", '{"ty
 def verify(service: ServiceOf, name: str, body: RawBody) -> list[Verdict]:
     """Return a verdict on each line: `ok`, `json` where it is not JSON at all, or `fail`, and why."""
     lines = body.split(b"\n")
-    return list(verify_records(service.schema(name), lines[:-1] if not lines[-1] else lines))
+    return list(verify_records(service.library.schema(name), lines[:-1] if not lines[-1] else lines))
