@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.registry import Collection, Library, Put, assemble
 from engine.schema import verify_records
+from engine.script import summarize
 
 if TYPE_CHECKING:
     from engine.streams import StreamDescriptor
@@ -42,31 +43,7 @@ class Folder:
 
     def verify_model(self, name: str) -> dict[str, Any]:
         """As `Client.verify_model`."""
-        script = assemble(self._library, name).script
-        slots = [
-            {
-                "slot": slot.number,
-                "name": slot.name,
-                "schema": slot.schema,
-                "action": slot.action,
-                "arity": slot.arity,
-                "on_error": script.on_error.get(slot.number),
-            }
-            for _, slot in sorted(script.slots.items())
-        ]
-        return {
-            "name": script.name,
-            "digest": script.digest,
-            "sloc": script.sloc,
-            "begin": script.begin,
-            "end": script.end,
-            "timeout_s": script.timeout_s,
-            "slots": slots,
-            "state": [dataclasses.asdict(name) for name in script.state_names],
-            "is_stateless": script.is_stateless,
-            "unkept": [dataclasses.asdict(note) for note in script.unkept],
-            "notes": [dataclasses.asdict(note) for note in script.notes],
-        }
+        return dataclasses.asdict(summarize(assemble(self._library, name).script))
 
     def verify_records(self, schema: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """As `Client.verify_records`."""

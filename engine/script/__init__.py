@@ -3,5 +3,17 @@
 from engine.script.arity import callable_arity
 from engine.script.description import Note, OnError, Script, Slot, StateName
 from engine.script.inspection import inspect_script
+from engine.script.summary import ScriptSummary, SlotSummary, summarize
 
-__all__ = ["Note", "OnError", "Script", "Slot", "StateName", "callable_arity", "inspect_script"]
+__all__ = [
+    "Note",
+    "OnError",
+    "Script",
+    "ScriptSummary",
+    "Slot",
+    "SlotSummary",
+    "StateName",
+    "callable_arity",
+    "inspect_script",
+    "summarize",
+]
