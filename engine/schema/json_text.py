@@ -81,7 +81,8 @@ def parse_json(raw: bytes | str, *, is_checked_later: bool = False) -> Any:
     except UnicodeEncodeError as exc:
         raise DecodeError("json", "a text holds half of a surrogate pair") from exc
     except json.JSONDecodeError as exc:
-        raise DecodeError("json", f"{exc.msg} at character {exc.pos}") from exc
+        fault = exc.msg.removesuffix(" at")  # as in "Unterminated string starting at"
+        raise DecodeError("json", f"{fault} at character {exc.pos}") from exc
     except _NotInJson as exc:
         raise DecodeError("json", f"{exc} is not a number in JSON") from exc
     except RecursionError as exc:

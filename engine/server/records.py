@@ -33,7 +33,8 @@ def unpack_records(body: bytes) -> list[bytes]:
     try:
         records = msgpack.unpackb(body)
     except (ValueError, TypeError, msgpack.UnpackException) as exc:
-        raise RequestInvalid("body", f"is not MSGPACK: {exc}") from exc
+        reason = str(exc) or "no object begins like that"  # msgpack.FormatError says nothing
+        raise RequestInvalid("body", f"is not MSGPACK: {reason}") from exc
     if not isinstance(records, list) or not all(isinstance(record, bytes) for record in records):
         raise RequestInvalid("body", "is not a MSGPACK list of binaries")
     return records
