@@ -29,4 +29,4 @@ def test_a_summary_names_slots_in_order_hooks_state_and_notes() -> None:
     ]
     assert (summary["name"], summary["begin"], summary["end"], summary["timeout_s"]) == ("keep", "begin", None, 5.0)
     assert ([name["name"] for name in summary["state"]], summary["is_stateless"]) == (["seen"], False)
-    assert [(note["line"], note["near"]) for note in summary["notes"]] == [(5, "schema")]
+    assert [(note["line"], note["near"]) for note in summary["notes"]] == [(5, "schema.1")]
