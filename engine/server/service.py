@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from engine.registry import Library
-from engine.runtime import Engine, EngineInfo
+from engine.runtime import Engine
 from engine.settings import Settings
 
 
@@ -21,19 +21,11 @@ class Service:
     library: Library
     settings: Settings
     started_s: float = field(default_factory=time.monotonic)
-    _encodings: dict[int, str | None] = field(default_factory=dict)
 
     def encoding(self, slot: int) -> str | None:
-        """Return the encoding of what is attached to a slot; remembered, as each score asks for it."""
-        if slot not in self._encodings:
-            encodings = {info.slot: info.encoding for info in self.engine.inspect().slots}
-            self._encodings[slot] = encodings.get(slot)
-        return self._encodings[slot]
-
-    def changed(self) -> EngineInfo:
-        """Forget what may have changed, and return what the engine says of itself now."""
-        self._encodings.clear()
-        return self.engine.inspect()
+        """Return the encoding of what is attached to a slot; None where nothing is any more."""
+        stream = self.engine.streams.get(slot)
+        return None if stream is None else stream.encoding
 
 
 def _service_of(request: Request) -> Service:
@@ -45,6 +37,8 @@ async def _body_of(request: Request) -> bytes:
     return await request.body()
 
 
+SlotPath = Annotated[int, Path(ge=0, description="Even slots are inputs, odd ones outputs.", examples=[0])]
+"""A route's parameter that gets the slot in its path."""
 ServiceOf = Annotated[Service, Depends(_service_of)]
 """A route's parameter that gets the service."""
 RawBody = Annotated[bytes, Depends(_body_of)]

@@ -27,7 +27,6 @@ class FakeEngine:
         self.answers: list[bytes] | None = None
         self.outbox: list[bytes] = []
         self.is_eof = False
-        self.encoding: str | None = "json"
 
     def _called(self, verb: str, *arguments: Any) -> None:
         self.calls.append((verb, *arguments))
@@ -95,7 +94,7 @@ class FakeEngine:
             error=self.error,
             model=script and ModelInfo(script.name, script.digest, script.sloc, True, [], [], 1, 1),
             slots=[
-                SlotInfo(slot, None, None, None, "a stream", "REST", self.encoding, False, 0, 0, None)
-                for slot in self.streams or (0, 1)
+                SlotInfo(slot, None, None, None, stream.name, stream.transport, stream.encoding, False, 0, 0, None)
+                for slot, stream in self.streams.items()
             ],
         )

@@ -9,8 +9,18 @@ import pytest
 
 from engine.errors import ActionFailed, RetryAfter, SchemaMismatch, StreamError, StreamTimeout
 from engine.server.records import LINES_TYPE, RECORDS_TYPE
+from engine.streams import Stream, parse_descriptor
 from tests.server.conftest import Ask
 from tests.server.fake_engine import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def _streams(engine: FakeEngine) -> None:
+    engine.streams.update({0: rest("json"), 1: rest("json")})
+
+
+def rest(encoding: str | None) -> Stream:
+    return Stream("rest", parse_descriptor({"Transport": "REST", "Encoding": encoding}), None)
 
 
 @pytest.mark.parametrize("path", ["/score", "/predict"])
@@ -44,7 +54,7 @@ def test_no_score_is_204(ask: Ask, engine: FakeEngine) -> None:
 def test_several_scores_are_one_body(
     ask: Ask, engine: FakeEngine, encoding: str | None, content: bytes, media_type: str
 ) -> None:
-    engine.answers, engine.encoding = [b"1", b"[2]", b"3"], encoding
+    engine.answers, engine.streams[1] = [b"1", b"[2]", b"3"], rest(encoding)
     response = ask("POST", "/score", content=b"1")
     assert (response.content, response.headers["Content-Type"]) == (content, media_type)
     assert response.headers["Engine-Records"] == "3"
@@ -220,9 +230,14 @@ def test_what_to_return_comes_from_the_query(
     assert engine.calls == [("outputs", 3, *arguments)]
 
 
+def test_an_answer_that_comes_as_its_stream_goes_is_bytes(ask: Ask, engine: FakeEngine) -> None:
+    engine.streams.clear()
+    response = ask("POST", "/score", content=b"21")
+    assert (response.content, response.headers["Content-Type"]) == (b"42", "application/octet-stream")
+
+
 def test_a_change_of_streams_changes_the_form_of_the_answer(ask: Ask, engine: FakeEngine) -> None:
     engine.answers = [b"1", b"2"]
     assert ask("POST", "/score", content=b"1").content == b"[1,2]"
-    engine.encoding = "utf-8"
     ask("PUT", "/engine/streams/1", json={"descriptor": {"Transport": "REST", "Encoding": "utf-8"}})
     assert ask("POST", "/score", content=b"1").content == b"1\n2"

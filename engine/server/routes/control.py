@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.registry import assemble
 from engine.runtime import EngineInfo, ModelInfo, Scaled, SlotInfo
 from engine.server.documented import ANY_PROBLEM, problems
 from engine.server.problem import NotLoaded
-from engine.server.service import Service, ServiceOf
+from engine.server.service import Service, ServiceOf, SlotPath
 from engine.server.sourcing import given_stream, stored_stream
 from engine.streams import Stream, verify_descriptor
 
 router = APIRouter(prefix="/engine", tags=["engine"], responses=ANY_PROBLEM)
-
-SlotPath = Annotated[int, Path(ge=0, description="Even slots are inputs, odd ones outputs.")]
 
 
 class ScaleRequest(BaseModel):
@@ -63,21 +61,21 @@ async def inspect(service: ServiceOf) -> EngineInfo:
 async def pause(service: ServiceOf) -> EngineInfo:
     """Stop scoring; what comes in waits. Before the start it is remembered, and the engine starts paused."""
     await service.engine.pause()
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.post("/unpause", summary="Go on", responses=problems(409))
 async def unpause(service: ServiceOf) -> EngineInfo:
     """Go on scoring."""
     await service.engine.unpause()
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.post("/reset", summary="Reset")
 async def reset(service: ServiceOf) -> EngineInfo:
     """Let go of the model and of every stream, in any state."""
     await service.engine.reset()
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.post("/scale", summary="Change the number of jets", responses=problems(400, 409))
@@ -103,14 +101,14 @@ async def load(service: ServiceOf, request: LoadRequest) -> EngineInfo:
     """
     model = await asyncio.to_thread(assemble, service.library, request.name)
     await service.engine.load(model)
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.delete("/model", summary="Unload the model", responses=problems(409))
 async def unload(service: ServiceOf) -> EngineInfo:
     """End the model's processes; their memory is given back."""
     await service.engine.unload()
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.get("/streams", summary="List what is attached")
@@ -124,14 +122,14 @@ async def attach(service: ServiceOf, slot: SlotPath, request: AttachRequest) -> 
     """Attach a stream to a slot. Its schema and the model's have to fit."""
     stream = await asyncio.to_thread(_stream_of, service, slot, request)
     await service.engine.attach(slot, stream)
-    return service.changed()
+    return service.engine.inspect()
 
 
 @router.delete("/streams/{slot}", summary="Detach a stream", responses=problems(409))
 async def detach(service: ServiceOf, slot: SlotPath) -> EngineInfo:
     """Take the stream off a slot."""
     await service.engine.detach(slot)
-    return service.changed()
+    return service.engine.inspect()
 
 
 def _stream_of(service: Service, slot: int, request: AttachRequest) -> Stream:

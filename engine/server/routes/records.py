@@ -6,14 +6,12 @@ does not fit, such as a slot that is no number, comes here and is refused in the
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from engine.server import data
 from engine.server.documented import ANY_PROBLEM, answers, content, query_parameters, request_body
 from engine.server.records import BINARY_TYPE, LINES_TYPE, RECORDS_TYPE
-from engine.server.service import ServiceOf
+from engine.server.service import ServiceOf, SlotPath
 
 router = APIRouter(tags=["records"], responses=ANY_PROBLEM)
 
@@ -61,8 +59,6 @@ _OUTPUT_QUERY = query_parameters(
     limit=("integer", None, "At most so many."),
     wait=("string", None, "Wait until what was accepted before is scored, at most so long; empty for `30s`."),
 )
-
-SlotPath = Annotated[int, Path(ge=0, examples=[0])]
 
 
 @router.post(
