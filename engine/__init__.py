@@ -1,7 +1,7 @@
 """A streaming scoring engine: Python model scripts, typed slots, real streams.
 
-What model scripts import from here (``from engine import inference``) is loaded only when it is asked for, so that a
-jet starts fast and ``engine --help`` stays light.
+What model scripts import from here (``from engine import inference, window``) is loaded only when it is asked for, so
+that a jet starts fast and ``engine --help`` stays light.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import engine.inference as inference
+    from engine.sdk import window as window
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "inference"]
+__all__ = ["__version__", "inference", "window"]
 
-_LAZY = {"inference": "engine.inference"}
+_LAZY = {"inference": ("engine.inference", ""), "window": ("engine.sdk", "window")}
+"""For each name its module, and what it is called there; nothing for the module itself."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a name of the public surface when it is first used (PEP 562)."""
     if name in _LAZY:
-        return importlib.import_module(_LAZY[name])
+        module, attribute = _LAZY[name]
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -28,7 +28,11 @@
         StreamTimeout
         DeliveryFailed
         ServerUnreachable
-      StateError
+      StateError          state that cannot be kept or put back
+        StateUnkept
+        StateTooLarge
+        StateCorrupt
+        StateIncompatible
       InvalidTransition
     Signal                not a fault
       EndOfStream
@@ -287,6 +291,51 @@ class ServerUnreachable(StreamError):
 
 class StateError(EngineError):
     """State that cannot be kept or put back."""
+
+
+class StateUnkept(StateError):
+    """A value, or a part of it, is of a type that the engine cannot write down.
+
+    Parameters
+    ----------
+    path : str
+        Where, as the script would write it: ``model["session"]``.
+    reason : str
+        What is wrong with it, such as ``onnxruntime.InferenceSession cannot be kept``.
+    fix : str
+        What to do about it, as a sentence.
+    """
+
+    def __init__(self, path: str, reason: str, fix: str = "") -> None:
+        self.path, self.reason, self.fix = path, reason, fix
+        super().__init__(f"{path}: {reason}.{' ' + fix if fix else ''}")
+
+
+class StateTooLarge(StateError):
+    """A value takes more room than one may. It was not packed to its end: `size_bytes` is what it came to till then."""
+
+    def __init__(self, name: str, size_bytes: int, limit_bytes: int) -> None:
+        self.name, self.size_bytes, self.limit_bytes = name, size_bytes, limit_bytes
+        super().__init__(
+            f"{name}: it takes at least {size_bytes / (1 << 20):.1f} MiB, and a value of the state may take"
+            f" {limit_bytes >> 20} MiB."
+        )
+
+
+class StateCorrupt(StateError):
+    """Stored bytes are not what was written."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The stored value is damaged: {reason}.")
+
+
+class StateIncompatible(StateError):
+    """A stored value is whole, and this engine or this script cannot take it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The stored value cannot be put back: {reason}.")
 
 
 class InvalidTransition(EngineError):

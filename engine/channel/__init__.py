@@ -10,6 +10,7 @@ The order of a conversation::
                                   <-  LOADED, or FAILED
     SLOT    how a slot is coded   ->              (again whenever a stream is attached anew)
     BEGIN                         ->
+                                  <-  STATE       of each name of the state, its packed size or why it cannot be kept
                                   <-  OUTPUT      what begin() gave
     BATCH   records               ->
                                   <-  OUTPUT      one or more, the last one marked

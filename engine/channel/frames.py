@@ -29,6 +29,7 @@ class Kind(enum.IntEnum):
     OUTPUT = 7
     END = 8
     STOP = 9
+    STATE = 10
 
 
 def pack_frame(kind: Kind, *parts: bytes) -> bytes:

@@ -13,7 +13,7 @@ from engine.cli.collect import collect
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.feed import feed, read_lines, standard_input
 from engine.cli.printing import SHORT_DIGEST, counted, hint, output_option, print_json, print_table, talk
-from engine.cli.report import next_step, print_jets, print_script, tell_state
+from engine.cli.report import next_step, print_jets, print_script, tell_state, tell_unkept
 from engine.cli.verb import VerbGroup
 
 
@@ -177,5 +177,7 @@ def inspect(desk: Desk, form: str) -> None:
         ("Model", "Version", "Lines", "Jets"),
         [(loaded["name"], loaded["digest"][:SHORT_DIGEST], loaded["sloc"], loaded["n_jets"])],
     )
-    talk(f"State: {', '.join(loaded['state']) or 'none'}.\n")
+    tell_state(loaded["state"])
+    tell_unkept(loaded)
+    talk("")
     print_jets(info["jets"])

@@ -105,7 +105,16 @@ def tell_state(names: Sequence[Mapping[str, Any]]) -> None:
     if not names:
         talk("State: none. No record influences another.")
     for name in names:
-        talk(f"State: {name['name']} ({name['reason']}, line {name['line']}).")
+        size = size_text(name.get("size_bytes"))
+        packed = f"; {size} packed" if size is not None else ""
+        talk(f"State: {name['name']} ({name['reason']}, line {name['line']}{packed}).")
+
+
+def tell_unkept(model: Mapping[str, Any] | None) -> None:
+    """Say what of a model's state cannot be kept; all of it is known when ``begin()`` has run."""
+    for name in model["state"] if model is not None else ():
+        if name["refusal"] is not None:
+            talk(f"Note: {name['refusal']}")
 
 
 def print_script(fields: Mapping[str, Any]) -> None:

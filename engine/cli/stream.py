@@ -7,7 +7,7 @@ import click
 from engine.cli.assets import add_verbs, complete_name, name_argument
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.printing import counted, hint, is_readable, output_option, print_json, print_records, print_table, talk
-from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows
+from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows, tell_unkept
 from engine.cli.verb import VerbGroup
 
 
@@ -63,7 +63,10 @@ def attach(desk: Desk, stream: str, slot: int) -> None:
     else:
         desk.engine.attach(slot, name=stream)
     talk(f"Stream {stream!r} attached to slot {slot}.")
-    hint(next_step(desk.engine.inspect()))
+    info = desk.engine.inspect()
+    if info["state"] != "INIT":  # begin() has run
+        tell_unkept(info["model"])
+    hint(next_step(info))
 
 
 @stream.command()

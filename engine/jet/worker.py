@@ -13,6 +13,7 @@ from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump
 from engine.codecs import open_codec
 from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing
 from engine.jet.answer import FLUSH_BYTES, Answer
+from engine.jet.keeping import try_state
 from engine.jet.loading import import_script, reason_of, script_traceback
 from engine.ports import Codec
 from engine.schema import parse_schema
@@ -76,7 +77,8 @@ class Worker:
             self._send(pack_message(Kind.FAILED, dump_error(exc)))
             return
         self._cell.leave()
-        self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version()}))
+        state = try_state(self._module, self._script.state_names)
+        self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
 
     def _hook(self, name: str) -> Callable[..., Any]:
         function = getattr(self._module, name, None)
@@ -115,8 +117,19 @@ class Worker:
                 answer.fail(0, "action", exc)
             except (Exception, SystemExit) as exc:  # noqa: BLE001 -- the script may raise anything
                 answer.fail(0, "action", answer.failed(0, reason_of(exc), script_traceback(exc, self._path)))
+        if phase is Phase.BEGIN:
+            self._report_state(answer)
         self._cell.leave()
         answer.finish(1)
+
+    def _report_state(self, answer: Answer) -> None:
+        """Tell what of the state can be kept; what the script declares as state must be."""
+        trials = try_state(self._module, self._script.state_names)
+        self._send(pack_message(Kind.STATE, trials))
+        declared = {entry.name for entry in self._script.state_names if entry.is_declared}
+        for trial in trials:
+            if trial.refusal is not None and trial.name in declared:
+                answer.fail(0, "action", answer.failed(0, trial.refusal.removesuffix(".")))
 
     @staticmethod
     def _collect(answer: Answer, index: int, result: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.script import StateName
-
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
@@ -22,6 +20,20 @@ class ConsoleLine:
 
 
 @dataclass(frozen=True, slots=True)
+class StateInfo:
+    """A name of the script's state: the line and the reason for which it was taken, and whether it can be kept.
+
+    `size_bytes` is what its value took, packed, when the script was set up; `refusal` says why it cannot be kept.
+    """
+
+    name: str
+    line: int
+    reason: str
+    size_bytes: int | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """The loaded model. `state` is what the engine takes as the script's state, `notes` what there is to say of it."""
 
@@ -29,7 +41,7 @@ class ModelInfo:
     digest: str
     sloc: int
     is_stateless: bool
-    state: list[StateName]
+    state: list[StateInfo]
     notes: list[str]
     n_jets: int
     n_working: int

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from engine.registry import Model
 from engine.runtime.crew import Crew
 from engine.runtime.fitting import missing_slots
-from engine.runtime.info import EngineInfo, JetInfo, ModelInfo, SlotInfo
+from engine.runtime.info import EngineInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet
+from engine.script import StateName
 
 if TYPE_CHECKING:
     from engine.runtime.engine import Engine
@@ -48,11 +49,19 @@ def _waits_for(engine: Engine, model: Model | None) -> list[str]:
 def _model_info(crew: Crew, n_jets: int) -> ModelInfo:
     script = crew.model.script
     scaled = crew.scaled(n_jets)
-    notes = [*map(str, script.notes), *map(str, script.unkept), *([scaled.note] if scaled.note else [])]
-    state = list(script.state_names)
+    kept = crew.jets[0].kept if crew.jets else {}
+    state = [_state_info(entry, *kept.get(entry.name, (None, None))) for entry in script.state_names]
+    unkept = [entry.refusal for entry in state if entry.refusal is not None]
+    notes = [*map(str, script.notes), *map(str, script.unkept), *unkept, *([scaled.note] if scaled.note else [])]
     return ModelInfo(
         script.name, crew.model.digest, script.sloc, script.is_stateless, state, notes, n_jets, scaled.n_working
     )
+
+
+def _state_info(entry: StateName, size_bytes: int | None, refusal: str | None) -> StateInfo:
+    if refusal is not None:
+        refusal += f" Make it in begin(), and if action() does not change it, say: # engine.shared: {entry.name}"
+    return StateInfo(entry.name, entry.line, entry.reason, size_bytes, refusal)
 
 
 def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None) -> SlotInfo:

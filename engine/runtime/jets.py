@@ -85,6 +85,8 @@ class Jet:
     def __init__(self, number: int, launcher: Launcher, owner: JetOwner, settings: Settings) -> None:
         self.number, self.status = number, JetStatus.STARTING
         self.n_records = self.n_restarts = 0
+        self.kept: Mapping[str, tuple[int | None, str | None]] = {}
+        """Of each name of the state, the packed size after ``begin()``, or why it cannot be kept."""
         self._launcher, self._owner, self._settings = launcher, owner, settings
         self._runner: Runner | None = None
         self._waiting: asyncio.Future[list[OutputFrame]] | None = None
@@ -202,11 +204,17 @@ class Jet:
         """Take what the script's side says."""
         if kind is Kind.OUTPUT:
             self._take(OutputFrame.unpack(body))
+        elif kind is Kind.STATE:
+            self._note_state(unpack_message(body))
         elif self._waiting is not None and not self._waiting.done():
             if kind is Kind.LOADED:
+                self._note_state(unpack_message(body)["state"])
                 self._waiting.set_result([])
             else:
                 self._waiting.set_exception(load_error(unpack_message(body)))
+
+    def _note_state(self, trials: list[tuple[str, int | None, str | None]]) -> None:
+        self.kept = {name: (size_bytes, refusal) for name, size_bytes, refusal in trials}
 
     def _take(self, frame: OutputFrame) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -23,6 +23,10 @@ class Note:
         return str(AnnotationError(self.line, self.message, self.near))
 
 
+BY_ANNOTATION = "named by an annotation"
+"""The reason for a name that the script itself declares as state."""
+
+
 @dataclass(frozen=True, slots=True)
 class StateName:
     """A module-level name that is part of the state, and the line and the reason for which it was taken."""
@@ -30,6 +34,11 @@ class StateName:
     name: str
     line: int
     reason: str
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the script itself says so."""
+        return self.reason == BY_ANNOTATION
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}, line {self.line}"

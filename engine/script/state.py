@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from engine.errors import AnnotationError, nearest
 from engine.script.annotations import Annotations
 from engine.script.bindings import Binding, Function, Kind
-from engine.script.description import Note, StateName
+from engine.script.description import BY_ANNOTATION, Note, StateName
 from engine.script.hooks import Bindings
 from engine.script.mentions import Mention, mentions_of
 
@@ -54,7 +54,7 @@ def find_state(tree: ast.Module, bindings: Bindings, actions: Collection[str], a
     for name in named.keys() & shared.keys():
         raise AnnotationError(max(named[name], shared[name]), f"{name!r} is named as state and as shared")
     if named:
-        kept = [] if is_off else [StateName(name, line, "named by an annotation") for name, line in named.items()]
+        kept = [] if is_off else [StateName(name, line, BY_ANNOTATION) for name, line in named.items()]
         return State(tuple(kept), (), tuple(shared))
     return _Analysis(tree, bindings, actions, shared).result()
 

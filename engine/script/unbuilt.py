@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.errors import NotBuilt
 
-_LATER = ("window", "batched", "Slot", "cells", "pools", "now")
+_LATER = ("batched", "Slot", "cells", "pools", "now")
 """Names of the package `engine` that later versions have."""
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.report import next_step
+from engine.cli.report import next_step, tell_state, tell_unkept
 
 MODEL = {"name": "x"}
 
@@ -39,3 +39,16 @@ def slot(number: int, stream: str | None, transport: str | None = "REST", schema
 )
 def test_the_next_step_is_what_is_missing(info: dict[str, Any], step: str) -> None:
     assert next_step(info) == step
+
+
+def test_state_is_told_with_its_size_and_with_what_cannot_be_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    prices = {"name": "prices", "line": 9, "reason": "append() called in action", "size_bytes": 249, "refusal": None}
+    lock = {"name": "lock", "line": 10, "reason": "rebound in action", "size_bytes": None, "refusal": "lock: no."}
+    tell_state([prices, lock])
+    tell_unkept({"state": [prices, lock]})
+    tell_unkept(None)
+    assert capsys.readouterr().err.splitlines() == [
+        "State: prices (append() called in action, line 9; 249 B packed).",
+        "State: lock (rebound in action, line 10).",
+        "Note: lock: no.",
+    ]

@@ -1,0 +1,7 @@
+"""State: the values that scripts keep from one record to the next, and their packed form."""
+
+from engine.state.values import FORMAT_VERSION, pack, unpack
+from engine.state.window import Window
+from engine.state.writer import LIMIT_BYTES
+
+__all__ = ["FORMAT_VERSION", "LIMIT_BYTES", "Window", "pack", "unpack"]
