@@ -86,7 +86,9 @@ def test_a_model_is_loaded_and_scores(start: Start) -> None:
         assert [float(line) for line in output.text.split()] == [2, 4]
         assert client.get("/output/1", params={"after": output.headers["Engine-Sequence"]}).status_code == 204
         assert client.get("/health").json()["model"] == "twice"
-        assert 'engine_state{state="RUNNING"} 1.0' in client.get("/metrics").text
+        numbers = client.get("/metrics").text
+        assert 'engine_state{state="RUNNING"} 1.0' in numbers
+        assert 'engine_jets{status=' in numbers  # as of the last look at them
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

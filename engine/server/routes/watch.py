@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -52,12 +51,9 @@ async def health(service: ServiceOf, response: Response) -> Health:
     "/metrics",
     summary="Every number, for Prometheus",
     response_class=Response,
-    responses={200: content("The text form of Prometheus.", "text/plain", example='engine_jets{status="working"} 1.0')},
+    responses={200: content("The text form of Prometheus.", "text/plain", example='engine_jets{status="ready"} 1.0')},
 )
-async def metrics_text(service: ServiceOf, request: Request) -> Response:
+async def metrics_text(request: Request) -> Response:
     """Return the numbers of the engine and of its process, in base units."""
-    info = service.engine.inspect()
-    metrics.set_state(info.state, (state.value for state in EngineState))
-    metrics.set_jets(Counter(jet.status for jet in info.jets))
     body, content_type = metrics.render(request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": content_type})
