@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.registry import Collection, Library, Put, assemble
 from engine.schema import verify_records
 from engine.script import summarize
-
-if TYPE_CHECKING:
-    from engine.streams import StreamDescriptor
 
 PIECE_BYTES = 1024 * 1024
 
@@ -60,17 +57,13 @@ class Folder:
 
     def sample_stream(self, name: str, n_records: int) -> list[bytes]:
         """As `Client.sample_stream`."""
-        from engine.streams import parse_descriptor
+        from engine.streams import parse_descriptor, resolve_stream, sample
 
-        return self._sample(parse_descriptor(self.streams.read(name), name), name, n_records)
+        descriptor = parse_descriptor(self.streams.read(name), name)
+        return sample(resolve_stream(name, descriptor, self._library.schema), n_records)
 
     def sample_literal(self, literal: str, n_records: int) -> list[bytes]:
         """As `Client.sample_literal`."""
-        from engine.streams import parse_descriptor, parse_literal
+        from engine.streams import given_stream, sample
 
-        return self._sample(parse_literal(literal) or parse_descriptor(literal), literal, n_records)
-
-    def _sample(self, descriptor: StreamDescriptor, name: str, n_records: int) -> list[bytes]:
-        from engine.streams import resolve_stream, sample
-
-        return sample(resolve_stream(name, descriptor, self._library.schema), n_records)
+        return sample(given_stream(literal, self._library.schema), n_records)

@@ -1,11 +1,9 @@
-"""From what a request names to a stream: one of the library, a descriptor, or a literal."""
+"""From the name that a request gives to a stream of the library."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.server.service import Service
-from engine.streams import Stream, StreamDescriptor, parse_descriptor, parse_literal, resolve_stream
+from engine.streams import Stream, StreamDescriptor, parse_descriptor, resolve_stream
 
 
 def stored_descriptor(service: Service, name: str) -> StreamDescriptor:
@@ -16,11 +14,3 @@ def stored_descriptor(service: Service, name: str) -> StreamDescriptor:
 def stored_stream(service: Service, name: str) -> Stream:
     """Return a stream of the library, with its schema."""
     return resolve_stream(name, stored_descriptor(service, name), service.library.schema)
-
-
-def given_stream(service: Service, source: str | dict[str, Any]) -> Stream:
-    """Return the stream that a descriptor, its text, or a literal such as ``rest:`` stands for."""
-    literal = parse_literal(source.strip()) if isinstance(source, str) else None
-    if literal is not None:
-        return resolve_stream(str(source).strip(), literal, service.library.schema)
-    return resolve_stream("", parse_descriptor(source), service.library.schema)

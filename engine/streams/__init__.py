@@ -2,6 +2,7 @@
 
 from engine.streams.batching import BatchedSource
 from engine.streams.descriptor import INHERIT, StreamDescriptor, describe
+from engine.streams.given import given_stream
 from engine.streams.literals import parse_endpoint, parse_literal
 from engine.streams.opening import open_sink, open_source, sample
 from engine.streams.parsing import parse_descriptor
@@ -14,6 +15,7 @@ __all__ = [
     "Stream",
     "StreamDescriptor",
     "describe",
+    "given_stream",
     "open_sink",
     "open_source",
     "parse_descriptor",

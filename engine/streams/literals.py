@@ -63,6 +63,8 @@ _TRANSPORTS: Mapping[str, Callable[[str], Any]] = {
     "inline": _inline,
     "inline-chunked": _inline_chunked,
 }
+LITERALS = tuple(f"{scheme}:" for scheme in _TRANSPORTS)
+"""How literals begin."""
 
 
 def parse_literal(text: str) -> StreamDescriptor | None:

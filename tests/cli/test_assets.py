@@ -181,6 +181,12 @@ def test_a_stream_is_sampled_by_name_and_by_literal(filled: Path, command: Any) 
     assert command("stream", "sample", "inline:4,5", "-n", 2).out == "4\n5\n"
 
 
+def test_a_mistyped_literal_is_told_with_the_nearest(filled: Path, command: Any) -> None:
+    ran = command("stream", "sample", "fiel:/data/prices.jsons")
+    assert ran.code == 3
+    assert "Did you mean 'file:'?" in ran.err
+
+
 def test_an_attachment_goes_there_and_back(filled: Path, command: Any, tmp_path: Path) -> None:
     file = archive(tmp_path / "poids_é.tar.gz")
     assert "created" in command("attachment", "upload", "twice", file).err

@@ -13,8 +13,8 @@ from engine.runtime import EngineInfo, ModelInfo, Scaled, SlotInfo
 from engine.server.documented import ANY_PROBLEM, problems
 from engine.server.problem import NotLoaded
 from engine.server.service import Service, ServiceOf, SlotPath
-from engine.server.sourcing import given_stream, stored_stream
-from engine.streams import Stream, verify_descriptor
+from engine.server.sourcing import stored_stream
+from engine.streams import Stream, given_stream, verify_descriptor
 
 router = APIRouter(prefix="/engine", tags=["engine"], responses=ANY_PROBLEM)
 
@@ -136,6 +136,6 @@ def _stream_of(service: Service, slot: int, request: AttachRequest) -> Stream:
     if request.name is not None:
         stream = stored_stream(service, request.name)
     else:
-        stream = given_stream(service, request.descriptor or {})
+        stream = given_stream(request.descriptor or {}, service.library.schema)
     verify_descriptor(stream.descriptor, slot)
     return stream

@@ -13,8 +13,8 @@ from engine.server.documented import problems, request_body
 from engine.server.problem import RequestInvalid
 from engine.server.routes.assets import asset_router
 from engine.server.service import RawBody, ServiceOf
-from engine.server.sourcing import given_stream, stored_descriptor, stored_stream
-from engine.streams import Stream, describe, sample, verify_descriptor
+from engine.server.sourcing import stored_descriptor, stored_stream
+from engine.streams import Stream, describe, given_stream, sample, verify_descriptor
 
 _DESCRIPTOR = '{"Transport": {"Type": "file", "Path": "prices.jsons"}, "Encoding": "json", "Envelope": "delimited"}'
 
@@ -67,7 +67,7 @@ def sample_given(service: ServiceOf, body: RawBody, count: Count = 10) -> Sample
         text = body.decode()
     except UnicodeDecodeError as exc:
         raise RequestInvalid("body", f"is not UTF-8 text: {exc}") from exc
-    return _sample(given_stream(service, text), count)
+    return _sample(given_stream(text, service.library.schema), count)
 
 
 def _sample(stream: Stream, count: int) -> SampleReply:
