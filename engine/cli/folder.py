@@ -38,9 +38,9 @@ class Folder:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 
-    def verify_model(self, name: str) -> dict[str, Any]:
+    def verify_model(self, name: str, *, is_strict: bool = False) -> dict[str, Any]:
         """As `Client.verify_model`."""
-        return dataclasses.asdict(summarize(assemble(self._library, name).script))
+        return dataclasses.asdict(summarize(assemble(self._library, name, is_strict=is_strict).script))
 
     def verify_records(self, schema: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """As `Client.verify_records`."""

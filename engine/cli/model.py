@@ -37,14 +37,15 @@ def slot_argument(default: int) -> Callable[[Any], Any]:
 
 @model.command()
 @name_argument("models")
+@click.option("--strict", is_flag=True, help="Take a note, such as on a mistyped annotation, for an error.")
 @output_option
 @pass_desk
-def verify(desk: Desk, name: str, form: str) -> None:
+def verify(desk: Desk, name: str, strict: bool, form: str) -> None:
     """Check the script NAME and show its slots.
 
     So is everything that it names; nothing of it is run.
     """
-    fields = desk.assets.verify_model(name)
+    fields = desk.assets.verify_model(name, is_strict=strict)
     if form == "json":
         print_json(fields)
         return

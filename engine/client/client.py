@@ -48,9 +48,11 @@ class Client:
         """Return the content of an attachment in pieces; raises AssetNotFound."""
         return self.attachments(model).download(name)
 
-    def verify_model(self, name: str) -> dict[str, Any]:
-        """Return a model's slots, state and notes; raises ModelError or ConfigError."""
-        answer: dict[str, Any] = self._connection.request("POST", "/models" + path_of(name, "verify")).json()
+    def verify_model(self, name: str, *, is_strict: bool = False) -> dict[str, Any]:
+        """Return a model's slots, state and notes; raises ModelError or ConfigError, and for a note if `is_strict`."""
+        params = {"strict": "true" if is_strict else None}
+        response = self._connection.request("POST", "/models" + path_of(name, "verify"), params=params)
+        answer: dict[str, Any] = response.json()
         return answer
 
     def verify_records(self, schema: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:

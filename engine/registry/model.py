@@ -59,8 +59,8 @@ class Model:
     digest: str
 
 
-def assemble(library: Library, name: str) -> Model:
-    """Return the model `name` of the library with all it needs.
+def assemble(library: Library, name: str, *, is_strict: bool = False) -> Model:
+    """Return the model `name` of the library with all it needs; `is_strict` is that of `inspect_script`.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def assemble(library: Library, name: str) -> Model:
         See `engine.script.inspect_script`.
     """
     source = library.models.read(name).decode("utf-8-sig")
-    return _assemble(source, name, library, _stored_attachments(library, name), {})
+    return _assemble(source, name, library, _stored_attachments(library, name), {}, is_strict=is_strict)
 
 
 def from_path(
@@ -129,8 +129,10 @@ def _assemble(
     library: Library | None,
     attachments: tuple[Attachment, ...],
     given: Mapping[str, Schema],
+    *,
+    is_strict: bool = False,
 ) -> Model:
-    script = inspect_script(source, name)
+    script = inspect_script(source, name, is_strict=is_strict)
     named = sorted({slot.schema for slot in script.slots.values() if slot.schema is not None})
     schemas = {schema: given[schema] if schema in given else _stored_schema(library, schema, given) for schema in named}
     parts = {

@@ -125,6 +125,15 @@ def test_a_model_is_verified_without_being_run(filled: Path, command: Any) -> No
     }
 
 
+def test_a_note_is_an_error_to_a_strict_check_alone(filled: Path, command: Any) -> None:
+    command("model", "add", "typo", stdin=SCRIPT.replace("engine.schema.1", "engine.schmea.1").encode())
+    assert command("model", "verify", "typo").code == 0
+    ran = command("model", "verify", "typo", "--strict")
+    assert (ran.code, ran.out) == (3, "")
+    assert "schema.1" in ran.err
+    assert command("model", "verify", "twice", "--strict").code == 0
+
+
 @pytest.mark.parametrize(
     ("script", "code"),
     [("def action(x):\n", 4), ("def akt(x):\n    pass\n", 3), ("# engine.schema.0: nope\n" + SCRIPT[25:], 1)],
