@@ -29,10 +29,6 @@ class Logger:
 
     name: str
 
-    def debug(self, event: str, **fields: Any) -> None:
-        """Write what only a developer of the engine wants to see."""
-        self._write("debug", event, fields)
-
     def info(self, event: str, **fields: Any) -> None:
         """Write what happened as it should: a change of state."""
         self._write("info", event, fields)

@@ -61,12 +61,6 @@ def test_the_log_of_a_library_takes_the_same_form(capsys: pytest.CaptureFixture[
     assert (event["event"], event["logger"], event["level"]) == ("1 of 2", "some.library", "warning")
 
 
-def test_debug_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(is_json=True)
-    get_logger("runtime").debug("detail")
-    assert capsys.readouterr().err == ""
-
-
 def test_a_secret_prints_as_stars(capsys: pytest.CaptureFixture[str]) -> None:
     configure(is_json=True)
     descriptor = {"Transport": {"SASLPassword": "hunter2", "Topic": "t"}, "list": ["https://a:hunter2@b"]}
