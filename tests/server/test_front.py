@@ -87,7 +87,7 @@ class Exchange:
     """One request, said to the application message by message."""
 
     def __init__(self, engine: FakeEngine, library: Library, settings: Settings, is_local_only: bool = True) -> None:
-        self.app: Any = build_app(engine, library, settings, is_local_only=is_local_only)  # type: ignore[arg-type]
+        self.app: Any = build_app(engine, library, settings, is_local_only=is_local_only)  # type: ignore[arg-type]  # has its verbs
         self.n_received = 0
         self.sent: list[dict[str, Any]] = []
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.server.conftest import Ask
 
 
-def sampled(response: object) -> list[bytes]:
-    return [base64.b64decode(record) for record in response.json()["records"]]  # type: ignore[attr-defined]
+def sampled(response: httpx.Response) -> list[bytes]:
+    return [base64.b64decode(record) for record in response.json()["records"]]
 
 
 def test_a_descriptor_is_told_with_its_defaults(ask: Ask) -> None:
