@@ -116,7 +116,7 @@ def test_what_stands_for_no_value_is_refused(domain, source, value):
         (logical("bytes", "decimal", precision=4, scale=2), 1.5),
         (logical("int", "date"), datetime(2020, 1, 1)),
         (logical("long", "timestamp-millis"), date(2020, 1, 1)),
-        (logical("long", "timestamp-millis"), np.datetime64("NaT")),
+        (logical("long", "timestamp-millis"), np.datetime64("NaT", "ms")),
         (logical("long", "timestamp-millis"), datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
     ],
 )
