@@ -24,6 +24,7 @@
         ModelCrashed
         ModelStalled
         EnvironmentFailed
+        LaunchFailed
       StreamError         the world outside
         StreamTimeout
         DeliveryFailed
@@ -45,7 +46,8 @@ An error takes fields and writes its own sentence; where someone must act, its l
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -261,6 +263,14 @@ class EnvironmentFailed(ModelError):
         super().__init__(f"The environment of {model!r} could not be built:\n{reason}")
 
 
+class LaunchFailed(ModelError):
+    """The process that runs a model could not be started."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        self.model, self.reason = model, reason
+        super().__init__(f"The process of {model!r} could not be started: {reason}.")
+
+
 class StreamError(EngineError):
     """A file, a socket or a peer."""
 
@@ -377,3 +387,15 @@ class RetryAfter(Signal):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"Try again in {seconds:g} s.")
+
+
+def restore(kind: str, sentence: str, fields: Mapping[str, Any]) -> EngineError:
+    """Return the error that was taken apart somewhere else; an `EngineError` where its class is not of this tree.
+
+    The sentence is written already: the class's own ``__init__`` would ask for its fields to write it again.
+    """
+    found = globals().get(kind)
+    cls = found if isinstance(found, type) and issubclass(found, EngineError) else EngineError
+    error = cls.__new__(cls, sentence)
+    vars(error).update(fields)
+    return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,13 +28,10 @@ class Failure:
 
 
 def dump_error(error: errors.EngineError) -> list[Any]:
-    """Return what msgpack can carry of an error: its class's name and its fields."""
-    fields = inspect.signature(type(error).__init__).parameters
-    return [type(error).__name__, {name: getattr(error, name) for name in fields if hasattr(error, name)}]
+    """Return what msgpack can carry of an error: its class's name, its sentence and its fields."""
+    return [type(error).__name__, str(error), vars(error)]
 
 
 def load_error(dumped: list[Any]) -> errors.EngineError:
     """Return the error that `dump_error` took apart."""
-    name, fields = dumped
-    error: errors.EngineError = getattr(errors, name)(**fields)
-    return error
+    return errors.restore(*dumped)

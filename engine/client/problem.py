@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from engine import errors
-from engine.errors import EngineError, RetryAfter
+from engine.errors import EngineError, RetryAfter, restore
 
 _TYPE_PREFIX = "urn:engine:error:"
 # For a server, or something in front of it, that does not name the error's class.
@@ -46,11 +46,8 @@ def error_from(status: int, headers: Mapping[str, str], content: bytes) -> Excep
         kind = _BY_STATUS.get(status, EngineError)
     text = content.decode("utf-8", "replace").strip()
     sentence = str(problem.get("detail") or f"The server answered {status}: {text[:500] or 'nothing else'}")
-    # The sentence is already written: the class's own __init__ would ask for the fields to write it again.
-    error = kind.__new__(kind, sentence)
-    for field in inspect.signature(kind.__init__).parameters.keys() - {"self", "args", "kwargs"}:
-        setattr(error, field, problem.get(field))
-    return error
+    fields = inspect.signature(kind.__init__).parameters.keys() - {"self", "args", "kwargs"}
+    return restore(kind.__name__, sentence, {field: problem.get(field) for field in fields})
 
 
 def _read_problem(content: bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from engine.channel import Cell, FrameReader, PipeReader
@@ -28,6 +29,11 @@ def main() -> None:
     cell = Cell.open(options.cell)
     sys.stdout, sys.stderr = Console(1, cell), Console(2, cell)
     sys.path.insert(0, str(Path.cwd()))
+
+    # A process that the script starts must not speak for it.
+    for fd in (options.read, options.write):
+        os.set_inheritable(fd, False)
+        os.register_at_fork(after_in_child=partial(os.close, fd))
 
     def send(frame: bytes) -> None:
         view = memoryview(frame)

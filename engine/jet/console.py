@@ -35,12 +35,13 @@ class Console(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write the lines that the text completes."""
         with self._lock:
-            *lines, self._rest = (self._rest + text).split("\n")
+            *lines, rest = (self._rest + text).split("\n")
             for line in lines:
                 self._put(line)
-            while len(self._rest) > MAX_LINE_BYTES:
-                self._put(self._rest[:MAX_LINE_BYTES])
-                self._rest = self._rest[MAX_LINE_BYTES:]
+            whole = len(rest) - len(rest) % MAX_LINE_BYTES
+            self._rest = rest[whole:]
+            if whole:
+                self._put(rest[:whole])
         return len(text)
 
     def flush(self) -> None:
@@ -51,6 +52,8 @@ class Console(io.TextIOBase):
                 self._rest = ""
 
     def _put(self, line: str) -> None:
-        data = tag_line(self._cell.record, line.encode(self.encoding, self.errors)) + b"\n"
-        while data:
-            data = data[os.write(self._fd, data) :]
+        for start in range(0, max(len(line), 1), MAX_LINE_BYTES):
+            piece = line[start : start + MAX_LINE_BYTES].encode(self.encoding, self.errors)
+            data = tag_line(self._cell.record, piece) + b"\n"
+            while data:
+                data = data[os.write(self._fd, data) :]

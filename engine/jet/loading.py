@@ -13,6 +13,9 @@ from engine.errors import ScriptInvalid
 MAX_TRACEBACK_CHARS = 16_384
 """Enough for the deepest of useful tracebacks, small enough to keep one with every rejected record."""
 
+MAX_REASON_CHARS = 2000
+"""What is kept of an exception's own words."""
+
 
 def import_script(name: str, path: Path) -> ModuleType:
     """Import a script's file as an ordinary module.
@@ -53,8 +56,17 @@ def _is_importable(name: str, path: Path) -> bool:
 
 def reason_of(exc: BaseException) -> str:
     """Return an exception as one line: ``ZeroDivisionError: division by zero``."""
-    said = str(exc)
+    try:
+        said = str(exc)
+    except Exception:  # noqa: BLE001 -- a class of the script's own may fail at this, too
+        said = ""
+    said = _printable(said[:MAX_REASON_CHARS])
     return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
+
+
+def _printable(text: str) -> str:
+    """Return the text with what no encoding takes, such as half a character of a file's name, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _line_of(exc: BaseException, path: Path) -> int | None:
@@ -67,5 +79,5 @@ def script_traceback(exc: BaseException, path: Path) -> str:
     tb = exc.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename != str(path):
         tb = tb.tb_next
-    text = "".join(traceback.format_exception(type(exc), exc, tb, chain=tb is not None)).rstrip()
+    text = _printable("".join(traceback.format_exception(type(exc), exc, tb, chain=tb is not None)).rstrip())
     return text if len(text) <= MAX_TRACEBACK_CHARS else f"...{text[-MAX_TRACEBACK_CHARS:]}"

@@ -113,10 +113,8 @@ class Worker:
         if name is not None:
             try:
                 self._collect(answer, 0, self._hook(name)(*arguments))
-            except ActionFailed as exc:
-                answer.fail(0, "action", exc)
-            except (Exception, SystemExit) as exc:  # noqa: BLE001 -- the script may raise anything
-                answer.fail(0, "action", answer.failed(0, reason_of(exc), script_traceback(exc, self._path)))
+            except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
+                self._fail(answer, 0, exc)
         if phase is Phase.BEGIN:
             self._report_state(answer)
         self._cell.leave()
@@ -138,6 +136,15 @@ class Worker:
                 answer.put(index, item)
         elif result is not None:
             answer.put(index, result)
+
+    def _fail(self, answer: Answer, index: int, exc: BaseException) -> None:
+        """Drop what a record gave, and note why it failed."""
+        if isinstance(exc, KeyboardInterrupt):  # Ctrl-C, when the script runs inline
+            raise exc
+        answer.drop(index)
+        if not isinstance(exc, ActionFailed):
+            exc = answer.failed(index, reason_of(exc), script_traceback(exc, self._path))
+        answer.fail(index, "action", exc)
 
     def _score(self, body: memoryview) -> None:
         batch = BatchFrame.unpack(body)
@@ -166,14 +173,8 @@ class Worker:
                             put(index, item)
                     elif result is not None:
                         put(index, result)
-                except (Exception, SystemExit) as exc:  # noqa: BLE001 -- the script may raise anything
-                    answer.drop(index)
-                    failure = exc if isinstance(exc, ActionFailed) else None
-                    answer.fail(
-                        index,
-                        "action",
-                        failure or answer.failed(index, reason_of(exc), script_traceback(exc, self._path)),
-                    )
+                except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
+                    self._fail(answer, index, exc)
                     if is_halting and not batch.is_synchronous:
                         self._is_halted = True
                         break

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from engine.channel import OutputFrame
 from engine.errors import EngineError
+from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.info import Scaled
 from engine.runtime.jets import Jet, JetOwner
 from engine.runtime.launcher import Launcher
 from engine.settings import Settings
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -36,9 +38,15 @@ class Crew:
     def __init__(self, model: Model, owner: JetOwner, settings: Settings, *, is_inline: bool = False) -> None:
         self.model, self.jets = model, list[Jet]()
         self._started: list[Jet] = []
+        """All that are not ended, those that only start, or retire, too."""
         self._owner, self._settings = owner, settings
         self._launcher = Launcher(model, settings, is_inline=is_inline)
         self._last_number = 0
+
+    @property
+    def is_over(self) -> bool:
+        """None of its jets is left."""
+        return not self._started
 
     @property
     def working(self) -> list[Jet]:
@@ -62,7 +70,7 @@ class Crew:
         return Scaled(n_jets, n_working, note)
 
     async def grow(self, n_jets: int) -> list[Jet]:
-        """Start so many more jets and have them import the script; they take part from `join` on.
+        """Start so many more jets and have them import the script.
 
         Raises
         ------
@@ -99,10 +107,12 @@ class Crew:
             raise
 
     async def retire(self, jets: list[Jet]) -> None:
-        """End jets whose streams go on: ``end()`` runs, and what it gives is discarded."""
-        for jet in jets:
-            with contextlib.suppress(EngineError):
-                await jet.end()
+        """End jets whose streams go on: ``end()`` runs, for a while, and what it gives is discarded."""
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout_s):
+                await gather(jet.end() for jet in jets)
+        except (EngineError, TimeoutError) as exc:
+            log.warning("end.incomplete", model=self.model.script.name, reason=str(exc) or "it took too long")
         await self.stop(jets)
 
     async def stop(self, jets: list[Jet], *, is_kill: bool = False) -> None:

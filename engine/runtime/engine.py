@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from engine import metrics
-from engine.errors import EngineError, InvalidTransition, StreamError
+from engine.errors import EngineError, InvalidTransition, RetryAfter, StreamError
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.crew import Crew
-from engine.runtime.fitting import check_fit, missing_slots, model_schema
+from engine.runtime.fitting import check_files, check_fit, missing_slots, model_schema
 from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Scaled
 from engine.runtime.inspection import inspect_engine
@@ -62,7 +62,9 @@ class Engine:
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
         self._starts_paused = False
-        self._loading: Crew | None = None
+        self._crews: list[Crew] = []
+        """Every crew of which a jet may be left: the one at work, one that is being loaded, those that retire."""
+        self._is_ending = self._is_draining = False
         self._verb = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,18 +99,13 @@ class Engine:
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
                 raise InvalidTransition(self.state.value, verb, [EngineState.INIT.value])
-            crew = self._loading = Crew(model, self.manifold, self.settings, is_inline=self._is_inline)
-            before = self.manifold.crew
-            try:
-                crew.jets = await crew.grow(self.n_jets)
-                frames = await crew.begin(crew.jets) if is_started else []
-            finally:
-                self._loading = None
-            if is_started:
-                await self.manifold.hold()
-            self.manifold.crew = crew
-            self.manifold.put_hook_outputs(frames)
-            self._open_if_running()
+            crew, before = Crew(model, self.manifold, self.settings, is_inline=self._is_inline), self.manifold.crew
+            self._crews.append(crew)
+            crew.jets = await crew.grow(self.n_jets)
+            frames = await crew.begin(crew.jets) if is_started else []
+            async with self.manifold.held():
+                self.manifold.crew = crew
+                self.manifold.put_hook_outputs(frames)
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
@@ -137,6 +134,7 @@ class Engine:
         """
         async with self._verb:
             next_state(self.state, Event.ATTACH)
+            check_files(slot, stream, self.streams)
             if self.manifold.crew is not None:
                 check_fit(self.manifold.crew.model, {slot: stream})
             await (self._attach_output(slot, stream) if slot % 2 else self._attach_input(slot, stream))
@@ -147,9 +145,8 @@ class Engine:
         intake = Intake(slot, stream, self.manifold)
         if self.manifold.crew is not None or not stream.needs_model_schema:
             await self._open(intake)
-        if (before := self.manifold.intakes.get(slot)) is not None:
+        if (before := self.manifold.replace_intake(intake)) is not None:
             await before.stop()
-        self.manifold.intakes[slot] = intake
         if self.state is not EngineState.INIT:
             intake.start()
 
@@ -166,15 +163,14 @@ class Engine:
 
     async def _attach_output(self, slot: int, stream: Stream) -> None:
         sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self.settings.outbox_bytes)
-        before = self.manifold.outlets.get(slot)
-        await self.manifold.hold()
-        self.manifold.outlets[slot] = Outlet(slot, stream, sink, self.manifold)
-        if before is not None:
-            await before.close()
-        if self.state is not EngineState.INIT and self.manifold.crew is not None:
-            for jet in self.manifold.crew.jets:
-                jet.code_outputs()
-        self._open_if_running()
+        async with self.manifold.held():
+            before = self.manifold.outlets.get(slot)
+            self.manifold.outlets[slot] = Outlet(slot, stream, sink, self.manifold)
+            if self.state is not EngineState.INIT and self.manifold.crew is not None:
+                for jet in self.manifold.crew.jets:
+                    jet.code_outputs()
+            if before is not None:
+                await before.close()
 
     async def detach(self, slot: int) -> None:
         """Take a stream off its slot; only in INIT."""
@@ -190,11 +186,14 @@ class Engine:
             log.info("stream.detached", slot=slot)
 
     async def pause(self) -> None:
-        """Give the model no more records until `unpause`; in INIT this is remembered for the start."""
+        """Give the model no more records until `unpause`; what it has in work is finished.
+
+        In INIT this is remembered for the start.
+        """
         async with self._verb:
             self._to(Event.PAUSE)
             self._starts_paused = True
-            await self.manifold.hold()
+            self.manifold.is_open = False
 
     async def unpause(self) -> None:
         """Go on after `pause`."""
@@ -221,17 +220,16 @@ class Engine:
                 new = await crew.grow(max(0, n_jets - len(crew.jets)))
                 if self.state is not EngineState.INIT:
                     self.manifold.put_hook_outputs(await crew.begin(new))
-                if n_jets < len(crew.jets):
-                    await self.manifold.hold()
-                surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
+                async with self.manifold.held():
+                    surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
                 self._spawn(crew.retire(surplus))
-                self._open_if_running()
             self.n_jets = n_jets
             log.info("model.scaled", jets=n_jets)
             return crew.scaled(n_jets) if crew is not None else Scaled(n_jets, n_jets)
 
     async def reset(self) -> None:
         """End everything: the model is unloaded, the streams are closed and detached."""
+        self._is_ending = True
         await self._shut(EngineError("The engine was reset."))  # frees whatever verb is under way
         async with self._verb:
             await self._shut(EngineError("The engine was reset."))
@@ -240,35 +238,50 @@ class Engine:
             self.manifold.intakes.clear()
             self.manifold.outlets.clear()
             self.manifold.crew = None
-            self.error, self._starts_paused = None, False
+            self._crews.clear()
+            self.error, self._starts_paused, self._is_ending = None, False, False
             self.rejects.latest.clear()
             self._to(Event.RESET)
 
     async def close(self) -> None:
-        """Drain and stop: score what was accepted, run ``end()`` and discard what it gives, end all processes."""
+        """Drain and stop: take no more, score what was taken, run ``end()`` and discard what it gives.
+
+        While PAUSED nothing is scored: what waits is lost, and the log says how much.
+        """
         crew, limit_s = self.manifold.crew, self.settings.drain_timeout_s
+        self._is_draining = True
         if self.state is EngineState.RUNNING and crew is not None:
             for intake in self.manifold.intakes.values():
                 if intake.inbox is None:
                     await intake.stop()
             try:
-                await asyncio.wait_for(self.manifold.drained(), limit_s)
-                await asyncio.wait_for(crew.retire(crew.jets), limit_s)
+                async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self.manifold.drained()
             except (TimeoutError, EngineError) as exc:
                 log.error("drain.incomplete", reason=str(exc) or f"it took longer than {limit_s:g} s")
+            else:
+                await crew.retire(crew.jets)
+        self._is_ending = True
         await self._shut(EngineError("The engine was stopped."))
         if self._watcher is not None:
             self._watcher.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=limit_s)
 
     async def _shut(self, error: EngineError) -> None:
         self.manifold.abandon(error)
         await asyncio.gather(
-            *(intake.stop() for intake in self.manifold.intakes.values()),
+            *(self._stop_intake(intake) for intake in self.manifold.sources),
             *(self._close_outlet(outlet) for outlet in self.manifold.outlets.values()),
-            *(crew.abandon() for crew in (self.manifold.crew, self._loading) if crew is not None),
+            *(crew.abandon() for crew in self._crews),
         )
+
+    @staticmethod
+    async def _stop_intake(intake: Intake) -> None:
+        n_left = intake.inbox.n_accepted - intake.position if intake.inbox is not None else 0
+        if n_left:
+            log.error("input.lost", slot=intake.slot, n_records=n_left)
+        await intake.stop()
 
     @staticmethod
     async def _close_outlet(outlet: Outlet) -> None:
@@ -283,13 +296,13 @@ class Engine:
         Raises
         ------
         RetryAfter
-            There is no room.
+            There is no room, or the engine is about to stop.
         StreamError
             No REST stream is attached to the slot.
         InvalidTransition
             Nothing will be read any more.
         """
-        next_state(self.state, Event.INPUT)
+        self._check_open(Event.INPUT)
         return self._gate.accept(slot, bodies)
 
     async def score(
@@ -308,7 +321,7 @@ class Engine:
         InvalidTransition, StreamError
             The engine is not RUNNING, or has no REST stream on the input slot.
         """
-        next_state(self.state, Event.SCORE)
+        self._check_open(Event.SCORE)
         return await self._gate.score(record, input_slot, output_slot, timeout_s)
 
     async def outputs(
@@ -334,6 +347,11 @@ class Engine:
             No REST stream is attached to the slot.
         """
         return await self._gate.outputs(slot, after, limit, wait_s)
+
+    def _check_open(self, event: Event) -> None:
+        next_state(self.state, event)
+        if self._is_draining:
+            raise RetryAfter(1.0)
 
     def inspect(self) -> EngineInfo:
         """Return what there is to say about the engine."""
@@ -376,7 +394,7 @@ class Engine:
             self.on_broken(exc)
             raise
         self._to(Event.START_PAUSED if self._starts_paused else Event.START)
-        for intake in self.manifold.intakes.values():
+        for intake in self.manifold.sources:
             intake.start()
         self._open_if_running()
 
@@ -403,7 +421,7 @@ class Engine:
 
     def on_broken(self, error: EngineError) -> None:
         """Go to ERROR: nothing is read or scored any more, and what was scored before is written."""
-        if self.state in (EngineState.ERROR, EngineState.FINISHED):
+        if self._is_ending or self.state in (EngineState.ERROR, EngineState.FINISHED):
             return
         self.error = error
         log.error("engine.error", error=type(error).__name__, reason=str(error))
@@ -426,6 +444,7 @@ class Engine:
             jets = self.manifold.crew.jets if self.manifold.crew is not None else []
             for jet in jets:
                 jet.watch(loop.time())
+            self._crews = [crew for crew in self._crews if crew is self.manifold.crew or not crew.is_over]
             metrics.set_jets(Counter(jet.status.value for jet in jets))
             self.manifold.measure()
             self._watcher = loop.call_later(period_s, look)

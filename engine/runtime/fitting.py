@@ -55,6 +55,20 @@ def check_fit(model: Model, streams: Mapping[int, Stream]) -> None:
             ) from exc
 
 
+def check_files(slot: int, stream: Stream, streams: Mapping[int, Stream]) -> None:
+    """Refuse a file that is attached already, if one of the two writes it.
+
+    Raises
+    ------
+    SlotsUnfit
+        The sentence names the file and the other slot.
+    """
+    for other, attached in streams.items():
+        if (slot % 2 or other % 2) and stream.path is not None and stream.path == attached.path:
+            verb = "writes" if other % 2 else "reads"
+            raise SlotsUnfit(f"{stream.path} cannot be attached to slot {slot}: slot {other} {verb} it already.")
+
+
 def missing_slots(model: Model, streams: Mapping[int, Stream]) -> list[int]:
     """Return the slots that the model uses and no stream is attached to."""
     return sorted(set(model.script.slots) - set(streams))

@@ -40,8 +40,16 @@ class Flight:
         self._size_bytes += part.size_bytes
 
     def answer(self, frame: OutputFrame) -> tuple[Work, int]:
-        """Give the oldest part what a frame answers; return its work, and how many records that settled."""
-        part = self._parts[0]
+        """Give the oldest part what a frame answers; return its work, and how many records that settled.
+
+        Raises
+        ------
+        ValueError
+            It answers something else: two processes write into the pipe, since the script has forked.
+        """
+        part = self._parts[0] if self._parts else None
+        if part is None or frame.batch != part.batch:
+            raise ValueError(f"an answer to batch {frame.batch}, which is not the oldest")
         work = part.work
         n_settled, part.n_done = frame.n_done - part.n_done, frame.n_done
         work.take(frame.values, frame.slots)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from engine import metrics
-from engine.errors import StreamError, StreamTimeout
+from engine.errors import RetryAfter, StreamError, StreamTimeout
 from engine.runtime.info import Outputs
 from engine.runtime.intake import Intake
 from engine.runtime.manifold import Manifold
@@ -40,18 +40,24 @@ class Gate:
 
     async def score(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float) -> list[bytes]:
         """Score one record; see `Engine.score`."""
-        intake, _ = self._input(input_slot)
+        intake, inbox = self._input(input_slot)
         if output_slot not in self._manifold.outlets:
             raise StreamError(f"No stream is attached to output slot {output_slot}.")
         started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
         caller: asyncio.Future[list[bytes]] = loop.create_future()
         expiry = loop.call_later(timeout_s, _expire, caller, timeout_s)
+        if self._manifold.calling_bytes > inbox.max_bytes:
+            raise RetryAfter(1.0)
         intake.last_seq += 1
         metrics.count_records(input_slot, "accepted", 1)
-        self._manifold.score(Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot))
+        work = Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot)
+        self._manifold.score(work)
         try:
             return await caller
+        except (StreamTimeout, asyncio.CancelledError):
+            self._manifold.forget(work)
+            raise
         finally:
             expiry.cancel()
             metrics.observe_score(time.perf_counter() - started_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +17,7 @@ from engine.channel import (
     pack_message,
     unpack_message,
 )
-from engine.errors import EngineError, ModelCrashed, ModelStalled
+from engine.errors import EngineError, LaunchFailed, ModelCrashed, ModelStalled
 from engine.log import get_logger
 from engine.runtime.flight import Flight
 from engine.runtime.info import ConsoleLine
@@ -98,6 +97,7 @@ class Jet:
         self._n_vain = 0
         self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
         self._stalled: ModelStalled | None = None
+        self._is_heard = True
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -148,7 +148,8 @@ class Jet:
         """
         self.code_outputs()
         frames = await self._call(Kind.BEGIN)
-        self.status = JetStatus.READY
+        if self.status is not JetStatus.STOPPED:
+            self.status = JetStatus.READY
         return frames
 
     async def end(self) -> list[OutputFrame]:
@@ -281,9 +282,18 @@ class Jet:
             except EngineError as exc:
                 self._owner.on_broken(exc)
                 return
+            except Exception as exc:  # noqa: BLE001 -- a task's exception is seen by nobody
+                self._owner.on_broken(LaunchFailed(self._launcher.model.script.name, f"{type(exc).__name__}: {exc}"))
+                return
         for part in self._flight.land():
             self._send_part(part)
         self._owner.on_ready()
+
+    def listen(self, *, is_on: bool) -> None:
+        """Take answers, or leave them in the pipe while there is no room for outputs."""
+        self._is_heard = is_on
+        if self._runner is not None:
+            self._runner.listen(is_on=is_on)
 
     def watch(self, now_s: float) -> None:
         """Look at the record in work, against the time it may take. Called a few times within that time."""
@@ -291,7 +301,7 @@ class Jet:
             return
         record, timeout_s = self._runner.cell.record, self._launcher.model.script.timeout_s
         watched, since_s = self._watched
-        if record is None or record != watched:
+        if record is None or record != watched or not self._is_heard:
             self._watched = record, now_s
         elif timeout_s is not None and now_s - since_s > timeout_s:
             self._stalled = ModelStalled(timeout_s, self._runner.cell.describe())
@@ -306,8 +316,7 @@ class Jet:
         self.status = JetStatus.STOPPED
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
         if self._runner is None or self._exited is None:
             self._give_up(EngineError("The model was stopped."))
             return

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from engine.errors import AttachmentUnsafe, LaunchFailed
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.environment import build_environment, import_path
@@ -56,17 +57,34 @@ class Launcher:
             An attachment cannot be unpacked.
         EnvironmentFailed
             The model's requirements cannot be installed.
+        LaunchFailed
+            The system has no room for a folder, or for a process.
         """
-        folder = await asyncio.to_thread(Workdir, self.model, number, self._settings.state_dir / "jets")
-        self._folders[number] = folder
-        self.script_path(number).write_text(self.model.script.source, encoding="utf-8")
-        if self._is_inline:
-            return InlineRunner(folder.path, events)
-        python = Path(sys.executable)
-        if folder.requirements is not None:
-            python = await asyncio.to_thread(self._environment_of, folder.requirements)
-        memory = self._settings.memory_limit_bytes
-        return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, events)
+        name = self.model.script.name
+        try:
+            folder = await asyncio.to_thread(Workdir, self.model, number, self._settings.state_dir / "jets")
+            self._folders[number] = folder
+            self._write_script(self.script_path(number))
+            if self._is_inline:
+                return InlineRunner(folder.path, events)
+            python = Path(sys.executable)
+            if folder.requirements is not None:
+                python = await asyncio.to_thread(self._environment_of, folder.requirements)
+            memory = self._settings.memory_limit_bytes
+            return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, events)
+        except OSError as exc:
+            self.clean(number)
+            raise LaunchFailed(name, f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}") from exc
+        except BaseException:
+            self.clean(number)
+            raise
+
+    def _write_script(self, path: Path) -> None:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(self.model.script.source)
+        except FileExistsError as exc:
+            raise AttachmentUnsafe(self.model.script.name, path.name, "is where the script itself belongs") from exc
 
     def _environment_of(self, requirements: Path) -> Path:
         name = self.model.script.name

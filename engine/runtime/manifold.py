@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
 from engine import metrics
@@ -54,6 +55,10 @@ class Manifold:
         self._queue: deque[Work] = deque()
         self._order: deque[Work] = deque()
         self._waiters: list[asyncio.Future[None]] = []
+        self.calling_bytes = 0
+        """What waits in the queue of records that somebody waits for."""
+        self._is_heard = True
+        self._fading: list[Intake] = []
 
     @property
     def is_idle(self) -> bool:
@@ -70,11 +75,37 @@ class Manifold:
         self.is_open = False
         await self._until(lambda: self.is_idle)
 
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold, do something while nothing is in a jet, and go on as before, whatever came of it."""
+        was_open = self.is_open
+        try:
+            await self.hold()
+            yield
+        finally:
+            if was_open:
+                self.open()
+
+    def replace_intake(self, intake: Intake) -> Intake | None:
+        """Attach an input stream; return the one before it, unless that has records left and fades away by itself."""
+        before = self.intakes.get(intake.slot)
+        self.intakes[intake.slot] = intake
+        if before is None or before.inbox is None:
+            return before
+        before.inbox.seal()
+        self._fading.append(before)
+        return None
+
+    @property
+    def sources(self) -> list[Intake]:
+        """Every intake that has records, or may get some."""
+        return [*self._fading, *self.intakes.values()]
+
     async def settled(self) -> None:
         """Wait until what was accepted and read before this call is scored, and its outputs are written."""
         ends = {
             intake: intake.inbox.n_accepted if intake.inbox is not None else intake.last_position
-            for intake in self.intakes.values()
+            for intake in self.sources
         }
         await self._until(lambda: all(intake.position >= end for intake, end in ends.items()))
         for outlet in list(self.outlets.values()):
@@ -116,12 +147,19 @@ class Manifold:
 
     def score(self, work: Work) -> None:
         """Queue a record that somebody waits for."""
+        self.calling_bytes += work.size_bytes
         self._queue.append(work)
         self.pump()
 
+    def forget(self, work: Work) -> None:
+        """Drop a record whose caller has gone, if no jet has it yet."""
+        if work in self._queue:
+            self._queue.remove(work)
+            self.calling_bytes -= work.size_bytes
+
     def pump(self) -> None:
         """Give the jets what they have room for."""
-        if not self.is_open or self.crew is None or any(outlet.is_full for outlet in self.outlets.values()):
+        if not self.is_open or self.crew is None or not self._is_heard:
             return
         while self._queue:
             work = self._queue[0]
@@ -133,6 +171,8 @@ class Manifold:
                 min(jets, key=lambda jet: jet.n_in_flight).submit(work)
             self._queue.popleft()
             self._order.append(work)
+            if work.caller is not None:
+                self.calling_bytes -= work.size_bytes
             if work.ends_batch:
                 work.intake.more()
         if self._order and self._order[0].is_done:
@@ -140,7 +180,7 @@ class Manifold:
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
-        if work is self._order[0]:
+        if self._order and work is self._order[0]:
             self._deliver()
 
     def _deliver(self) -> None:
@@ -154,6 +194,7 @@ class Manifold:
             self._order.popleft()
             self._settle(work)
             if work.fatal is not None:
+                self.abandon(work.fatal)  # at once: what other jets have answered meanwhile must not be written
                 self._owner.on_broken(work.fatal)
                 return
         self._wake()
@@ -163,6 +204,15 @@ class Manifold:
     def _put(self, slot: int, values: list[bytes]) -> None:
         metrics.count_records(slot, "written", len(values))
         self.outlets[slot].put(values)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Let full outlets hold up the jets, so that outputs wait in a pipe and not in memory."""
+        has_room = not any(outlet.is_full for outlet in self.outlets.values())
+        if has_room is not self._is_heard:
+            self._is_heard = has_room
+            for jet in self.crew.jets if self.crew is not None else ():
+                jet.listen(is_on=has_room)
 
     def put_hook_outputs(self, frames: Iterable[OutputFrame]) -> None:
         """Write what ``begin()`` or ``end()`` gave."""
@@ -172,7 +222,9 @@ class Manifold:
 
     def _settle(self, work: Work) -> None:
         intake, n_records = work.intake, len(work.values)
-        n_failed = len({failure.index for failure in work.failures})
+        if work.fatal is not None:  # nothing goes past it, nor counts it as done
+            n_records = next(failure.index for failure in work.failures if failure.error is work.fatal)
+        n_failed = len({failure.index for failure in work.failures if failure.error is not work.fatal})
         metrics.count_records(work.slot, "scored", n_records - n_failed)
         intake.n_settled += n_records
         intake.n_rejected += n_failed
@@ -180,7 +232,8 @@ class Manifold:
             metrics.count_records(work.slot, "rejected", n_failed)
             work.reply()
             return
-        intake.position = work.positions[n_records - 1]
+        if n_records:
+            intake.position = work.positions[n_records - 1]
         for failure in work.failures:
             if failure.error is work.fatal:
                 continue
@@ -203,12 +256,14 @@ class Manifold:
 
     def check_end(self) -> None:
         """Tell the owner when all is done."""
-        is_all_read = bool(self.intakes) and all(intake.is_eof for intake in self.intakes.values())
+        self._fading = [intake for intake in self._fading if not intake.is_eof]
+        is_all_read = bool(self.intakes) and all(intake.is_eof for intake in self.sources)
         if self.is_open and is_all_read and not self._queue and not self._order:
             self._owner.on_inputs_ended()
 
     def on_room(self) -> None:
         """Go on after an outlet has caught up."""
+        self._listen()
         self.pump()
 
     def on_ready(self) -> None:
@@ -234,7 +289,7 @@ class Manifold:
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
-        self.is_open = False
+        self.is_open, self.calling_bytes = False, 0
         works, self._queue, self._order = [*self._queue, *self._order], deque(), deque()
         for work in works:
             if work.caller is not None and not work.caller.done():

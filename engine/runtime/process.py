@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, PipeReader, pack_frame
+from engine.log import get_logger
 from engine.runtime.console import LineReader
 from engine.runtime.runner import RunnerEvents
+
+log = get_logger(__name__)
 
 _PASSED_ON = re.compile(
     "PATH|HOME|USER|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR"
@@ -59,34 +62,36 @@ class ProcessRunner:
     ) -> None:
         self._events, self._frames, self._loop = events, FrameReader(), asyncio.get_running_loop()
         self._unsent = bytearray()
-        self.cell, cell_fd = Cell.create()
-        jet_reads, self._write_fd = os.pipe()
-        self._read_fd, jet_writes = os.pipe()
-        self._pipe = PipeReader(self._read_fd)
-        for fd in (self._write_fd, self._read_fd):
-            # The kernel may refuse when this user has many pipes: then fewer bytes are under way, and all is well.
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            os.set_blocking(fd, False)
-        command = [str(python), "-P", "-m", "engine.jet", "--parent", str(os.getpid())]
-        command += ["--read", str(jet_reads), "--write", str(jet_writes), "--cell", str(cell_fd)]
-        command += ["--memory", str(memory_limit_bytes)] if memory_limit_bytes else []
-        try:
-            self._process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=jet_environ(os.environ, import_path),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(jet_reads, jet_writes, cell_fd),
-                start_new_session=True,  # Ctrl-C in the terminal is the engine's business alone
-            )
-        finally:
-            for fd in (jet_reads, jet_writes, cell_fd):
-                os.close(fd)
+        with contextlib.ExitStack() as undo:
+            self.cell, cell_fd = Cell.create()
+            jet_reads, self._write_fd = os.pipe()
+            self._read_fd, jet_writes = os.pipe()
+            for fd in (self._write_fd, self._read_fd):
+                undo.callback(os.close, fd)
+                # The kernel may refuse when this user has many pipes: then fewer bytes are under way, and all is well.
+                with contextlib.suppress(OSError):
+                    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                os.set_blocking(fd, False)
+            command = [str(python), "-P", "-m", "engine.jet", "--parent", str(os.getpid())]
+            command += ["--read", str(jet_reads), "--write", str(jet_writes), "--cell", str(cell_fd)]
+            command += ["--memory", str(memory_limit_bytes)] if memory_limit_bytes else []
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=jet_environ(os.environ, import_path),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(jet_reads, jet_writes, cell_fd),
+                    start_new_session=True,  # Ctrl-C in the terminal is the engine's business alone
+                )
+            finally:
+                for fd in (jet_reads, jet_writes, cell_fd):
+                    os.close(fd)
+            undo.pop_all()
         self.pid = self._process.pid
-        self._pid_fd = os.pidfd_open(self.pid)
+        self._pipe, self._pid_fd = PipeReader(self._read_fd), os.pidfd_open(self.pid)
         self._consoles: dict[int, tuple[str, LineReader]] = {}
         for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
             assert pipe is not None  # noqa: S101 -- asked for above
@@ -95,6 +100,16 @@ class ProcessRunner:
             self._loop.add_reader(pipe.fileno(), self._drain, pipe.fileno())
         self._loop.add_reader(self._read_fd, self._read)
         self._loop.add_reader(self._pid_fd, self._exited)
+        self._is_over = False
+
+    def listen(self, *, is_on: bool) -> None:
+        """Take answers, or leave them in the pipe: a full one holds the jet up."""
+        if self._is_over:
+            return
+        if is_on:
+            self._loop.add_reader(self._read_fd, self._read)
+        else:
+            self._loop.remove_reader(self._read_fd)
 
     def send(self, frame: bytes) -> None:
         """Write what the pipe takes; the rest goes when the jet has read."""
@@ -128,12 +143,12 @@ class ProcessRunner:
             self._loop.remove_reader(self._read_fd)
             return False
         try:
-            frames = self._frames.feed(data)
-        except ValueError:  # a child of the script wrote into our pipe, or memory is broken: no frame can be trusted
+            for kind, body in self._frames.feed(data):
+                self._events.on_frame(kind, body)
+        except Exception:
+            log.error("channel.broken", pid=self.pid, exc_info=True)
             self.kill()
             return False
-        for kind, body in frames:
-            self._events.on_frame(kind, body)
         return True
 
     def _drain(self, fd: int) -> bool:
@@ -152,8 +167,9 @@ class ProcessRunner:
         for fd in (self._read_fd, self._pid_fd, *self._consoles):
             self._loop.remove_reader(fd)
         self._loop.remove_writer(self._write_fd)
+        self._is_over = True
+        self._kill_group()  # before the wait, which makes the number free for another process
         exit_code = self._process.wait()
-        self._kill_group()
         while self._read():
             pass
         for fd in self._consoles:

@@ -31,6 +31,9 @@ class Runner(Protocol):
     def send(self, frame: bytes) -> None:
         """Give it a frame; never blocks. How much is under way is the caller's to bound."""
 
+    def listen(self, *, is_on: bool) -> None:
+        """Take its frames, or leave them where they are until there is room for what they hold."""
+
     def stop(self) -> None:
         """Let it finish what it was sent, and end. `on_exit` follows."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
 from engine.streams.restrictions import reference_of, verify_descriptor
+from engine.streams.transport import FileTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ class Stream:
     def own_schema(self) -> Schema | None:
         """The stream's schema, unless it has none or takes the model's."""
         return self.schema if isinstance(self.schema, Schema) else None
+
+    @property
+    def path(self) -> Path | None:
+        """The file it reads or writes; None for everything else, standard input and output too."""
+        transport = self.descriptor.transport
+        if isinstance(transport, FileTransport) and transport.path != "-":
+            return Path(transport.path).resolve()
+        return None
 
     @property
     def needs_model_schema(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from engine.errors import DeliveryFailed, EndOfStream, RetryAfter, StreamError
@@ -46,12 +46,12 @@ class RestInbox:
         is_chunked: bool = False,
         max_record_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
-        self._max_bytes, self._envelope, self._is_chunked = max_bytes, envelope, is_chunked
+        self.max_bytes, self._envelope, self._is_chunked = max_bytes, envelope, is_chunked
         self._max_record_bytes = max_record_bytes
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._n_read = 0
-        self._is_closed = False
+        self._is_closed = self._is_sealed = False
         self._changed = threading.Condition()
 
     @property
@@ -76,10 +76,10 @@ class RestInbox:
             The inbox is closed, or its envelope cannot go on.
         """
         with self._changed:
-            if self._is_closed:
+            if self._is_closed or self._is_sealed:
                 raise StreamError("The REST input was detached.")
             begun_bytes = self._envelope.pending_bytes if self._envelope else 0
-            if self._waiting and self._waiting_bytes + begun_bytes + _cost(bodies) > self._max_bytes:
+            if self._waiting and self._waiting_bytes + begun_bytes + _cost(bodies) > self.max_bytes:
                 raise RetryAfter(_RETRY_S)
             n_accepted = 0
             for body in bodies:
@@ -93,8 +93,8 @@ class RestInbox:
     def read(self, max_records: int, timeout_s: float) -> Batch:
         """Return the records that wait, up to a MiB of them."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout_s)
-            if self._is_closed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed or self._is_sealed, timeout_s)
+            if self._is_closed or (self._is_sealed and not self._waiting):
                 raise EndOfStream
             values: list[bytes] = []
             size_bytes = 0
@@ -104,6 +104,12 @@ class RestInbox:
             self._waiting_bytes -= _cost(values)
             first, self._n_read = self._n_read + 1, self._n_read + len(values)
             return Batch(values, range(first, self._n_read + 1))
+
+    def seal(self) -> None:
+        """Take no more; what waits can still be read, and is the end."""
+        with self._changed:
+            self._is_sealed = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Take no more; what waits is lost."""
@@ -138,7 +144,6 @@ class RestOutbox:
         """A write waits for room."""
         self._n_acknowledged = 0
         self._is_closed = False
-        self._callbacks: list[Callable[[], None]] = []
         self._changed = threading.Condition()
 
     @property
@@ -165,9 +170,6 @@ class RestOutbox:
                 while rest and self._has_room_for(rest[0]):
                     self._kept_bytes += _cost((rest[0],))
                     self._kept.append(rest.popleft())
-                callbacks = tuple(self._callbacks)
-            for callback in callbacks:
-                callback()
 
     def flush(self) -> Position:
         """Return the number of the latest output. Outputs live in memory: they are lost with the process."""
@@ -188,11 +190,6 @@ class RestOutbox:
                 self._kept_bytes -= _cost((self._kept.popleft(),))
                 self._n_acknowledged += 1
             self._changed.notify_all()
-
-    def subscribe(self, callback: Callable[[], None]) -> None:
-        """Call `callback` from the writing thread whenever there are new outputs; it must not block."""
-        with self._changed:
-            self._callbacks.append(callback)
 
     def close(self) -> None:
         """Take no more outputs."""

@@ -139,6 +139,27 @@ def test_a_caller_is_told_and_the_next_one_is_served(client: Client, running: Se
     assert score(running, b"2").content == b"2"
 
 
+def test_a_child_of_the_script_does_not_speak_for_it(client: Client) -> None:
+    load(client, "fork_in_action")
+    client.engine.input(0, [b"1", b"13", b"2", b"3"])
+    assert client.engine.output(1, wait_s=PATIENCE_S).values == [b"1", b"13", b"2", b"3"]
+    client.engine.input(0, [b"4"])
+    assert client.engine.output(1, after=4, wait_s=PATIENCE_S).values == [b"4"]
+    assert client.engine.inspect()["jets"][0]["n_restarts"] == 0
+
+
+def test_what_cannot_be_said_of_an_exception_is_no_reason_to_end(client: Client) -> None:
+    load(client, "raise_what_cannot_be_said")
+    before = client.engine.inspect()["jets"][0]["pid"]
+    client.engine.input(0, [b"1", b"2", b"3", b"5"])
+    assert client.engine.output(1, wait_s=PATIENCE_S).values == [b"5"]
+    info = client.engine.inspect()
+    assert info["jets"][0]["pid"] == before
+    reasons = [reject["reason"] for reject in info["rejects"]]
+    for reason, word in zip(reasons, ["ValueError: \\udcff", "Silent", "CancelledError"], strict=True):
+        assert word in reason
+
+
 def test_a_process_that_ends_between_records_is_started_again(client: Client) -> None:
     load(client, "exit_in_a_thread")
     before = client.engine.inspect()["jets"][0]["pid"]
@@ -184,8 +205,24 @@ def test_a_flood_on_the_console_is_drained_and_kept_in_bounds(client: Client, ru
     assert running.log.stat().st_size < 20_000_000
 
 
+def test_an_old_model_whose_end_hangs_is_gone_after_a_reset(client: Client) -> None:
+    load(client, "never_end")
+    [old] = client.engine.inspect()["jets"]
+    load(client, "yield_zero")
+    assert is_alive(old["pid"])
+    client.engine.reset()
+    assert not is_alive(old["pid"])
+
+
+def test_a_long_line_is_printed_in_no_time(client: Client) -> None:
+    client.models.put("long_line", b"def action(x):\n    print('x' * 30_000_000)\n    yield x\n")
+    client.engine.load("long_line")
+    client.engine.input(0, [b"1"])
+    assert outputs(client, 1) == [b"1"]
+
+
 def test_what_a_script_has_started_ends_with_it(client: Client, running: Server) -> None:
-    load(client, "fork_in_action")
+    load(client, "start_a_process_in_action")
     score(running, b"1")
     pid = client.engine.inspect()["jets"][0]["pid"]
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -5,7 +5,17 @@ import os
 
 import pytest
 
-from engine.channel import BatchFrame, Cell, FrameReader, Kind, OutputFrame, Phase, pack_message, unpack_message
+from engine.channel import (
+    BatchFrame,
+    Cell,
+    FrameReader,
+    Kind,
+    OutputFrame,
+    Phase,
+    load_error,
+    pack_message,
+    unpack_message,
+)
 from engine.errors import ActionFailed, DataError, ScriptInvalid
 from engine.jet import Worker
 
@@ -221,9 +231,10 @@ def test_a_script_that_yields_for_ever_fails_its_record(tmp_path):
     ],
 )
 def test_a_script_that_cannot_be_imported_says_why(tmp_path, source, sentence):
-    kind, (name, fields) = Conversation(tmp_path, source).loaded
-    assert (kind, name) == (Kind.FAILED, "ScriptInvalid")
-    assert sentence in str(ScriptInvalid(**fields))
+    kind, dumped = Conversation(tmp_path, source).loaded
+    error = load_error(dumped)
+    assert (kind, type(error)) == (Kind.FAILED, ScriptInvalid)
+    assert sentence in str(error)
 
 
 def test_a_model_named_like_a_module_does_not_hide_it(tmp_path):

@@ -8,6 +8,7 @@ from engine.errors import (
     DataError,
     EngineError,
     InvalidTransition,
+    LaunchFailed,
     RetryAfter,
     ScriptInvalid,
     StreamError,
@@ -436,6 +437,140 @@ def test_a_slow_reader_holds_the_model_up_and_loses_nothing(rig, within):
             after = outputs.last_seq
             await asyncio.sleep(0)
         assert seen == list(range(5000))
+
+    within(test)
+
+
+@pytest.mark.parametrize("verb", ["reset", "close"])
+@pytest.mark.parametrize("is_error", [False, True])
+def test_a_sink_that_takes_nothing_does_not_hold_up_the_end(rig, within, monkeypatch, verb, is_error):
+    monkeypatch.setattr("engine.runtime.outlet.CLOSE_S", 0.05)
+
+    async def test():
+        source = "def action(x):\n    yield 'x' * 5000 if x else 1 / x\n"
+        engine = await rig.rest(rig.model(source), outbox_bytes=20_000, drain_timeout_s=0.05)
+        engine.accept(0, [b"1"] * 20 + [b"0"] * is_error)
+        assert not (await engine.outputs(1, wait_s=60)).is_settled
+        await getattr(engine, verb)()
+        assert engine.inspect().jets == [] or verb == "close"
+
+    within(test)
+
+
+def test_an_error_of_the_system_at_a_restart_ends_in_error_and_not_in_silence(rig, within, monkeypatch):
+    async def test():
+        engine = await rig.rest(rig.model("import os\ndef action(x):\n    os._exit(1)\n"), restart_backoff_s=0.01)
+
+        def no_room(*_args, **_options):
+            raise OSError(28, "No space left on device", "/somewhere")
+
+        monkeypatch.setattr("engine.runtime.launcher.Workdir", no_room)
+        engine.accept(0, [b"1"])
+        await engine.wait(EngineState.ERROR)
+        reason = "The process of 'model' could not be started: No space left on device: /somewhere."
+        assert engine.inspect().error == reason
+        monkeypatch.undo()
+        await engine.reset()
+        await engine.load(rig.model(ECHO))
+
+    within(test)
+
+
+def test_a_model_whose_folder_cannot_be_made_is_refused_and_leaves_nothing(rig, within):
+    async def test():
+        engine = rig.engine(state_dir=rig.folder / "file" / "state")
+        (rig.folder / "file").write_text("not a folder")
+        with pytest.raises(LaunchFailed, match="Not a directory"):
+            await engine.load(rig.model(ECHO))
+        assert engine.inspect().model is None
+
+    within(test)
+
+
+def test_a_file_has_one_writer_and_no_reader_beside_it(rig, within):
+    async def test():
+        engine, path = rig.engine(), rig.folder / "file"
+        path.write_text("1\n")
+        file = stream({"Transport": {"Type": "file", "Path": str(path)}, "Encoding": "json"})
+        await engine.attach(0, file)
+        with pytest.raises(SlotsUnfit, match="file cannot be attached to slot 1: slot 0 reads it already"):
+            await engine.attach(1, file)
+        await engine.detach(0)
+        await engine.attach(1, file)
+        for slot in (0, 1, 3):
+            with pytest.raises(SlotsUnfit, match=f"slot {slot}: slot 1 writes it already"):
+                await engine.attach(slot, file)
+
+    within(test)
+
+
+def test_an_input_that_is_swapped_is_read_to_its_end(rig, within):
+    async def test():
+        engine = await rig.rest(rig.model("import time\ndef action(x):\n    time.sleep(0.0001)\n    yield x\n"))
+        engine.accept(0, [b"%d" % i for i in range(5000)])
+        await engine.attach(0, stream(REST, "other"))
+        engine.accept(0, [b"-1"])
+        outputs = await engine.outputs(1, wait_s=60)
+        assert sorted(map(int, outputs.values)) == [-1, *range(5000)]
+        assert outputs.is_settled
+
+    within(test)
+
+
+def test_nothing_is_taken_once_the_engine_is_about_to_stop(rig, within):
+    async def test():
+        engine = await rig.rest(rig.model("import time\ndef action(x):\n    time.sleep(0.05)\n    yield x\n"))
+        engine.accept(0, [b"1", b"2"])
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0)
+        with pytest.raises(RetryAfter):
+            engine.accept(0, [b"3"])
+        with pytest.raises(RetryAfter):
+            await engine.score(b"3")
+        await closing
+        assert (await engine.outputs(1)).values == [b"1", b"2"]
+
+    within(test)
+
+
+def test_callers_who_have_gone_leave_nothing_behind(rig, within):
+    async def test():
+        engine = await rig.rest(rig.model(ECHO), inbox_bytes=100_000)
+        await engine.scale(0)
+        for _ in range(5):
+            with pytest.raises(StreamTimeout):
+                await engine.score(b'"%s"' % (b"1" * 50_000), timeout_s=0.01)
+        assert engine.manifold.calling_bytes == 0
+        waiting = [asyncio.create_task(engine.score(b'"%s"' % (b"1" * 60_000))) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(RetryAfter):
+            await engine.score(b"1")
+        await engine.scale(1)
+        assert len(await asyncio.gather(*waiting)) == 2
+
+    within(test)
+
+
+def test_positions_and_counts_stop_at_the_record_that_stopped_the_engine(rig, within):
+    async def test():
+        engine, outputs = await rig.run(rig.model("def action(x):\n    yield 1 / x\n"), 1, 2, 0, 4, 5)
+        slot = engine.inspect().slots[0]
+        assert (slot.position, slot.n_rejected, outputs[1]) == (2, 0, [1.0, 0.5])
+
+    within(test)
+
+
+def test_outputs_wait_in_the_pipe_and_not_in_memory(rig, within):
+    async def test():
+        engine = await rig.rest(rig.model("def action(x):\n    yield 'x' * 1_000_000\n"), outbox_bytes=1_000_000)
+        engine.accept(0, [b"1"] * 200)
+        assert not (await engine.outputs(1, wait_s=1)).is_settled
+        assert engine.manifold.outlets[1].waiting_bytes < 30_000_000
+        seen, after = 0, 0
+        while seen < 200:
+            outputs = await engine.outputs(1, after=after, wait_s=1)
+            seen, after = seen + len(outputs.values), outputs.last_seq
+        assert engine.inspect().jets[0].n_restarts == 0
 
     within(test)
 

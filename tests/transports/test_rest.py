@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from engine.envelopes import DelimitedEnvelope
-from engine.errors import DeliveryFailed, RetryAfter, StreamError
+from engine.errors import DeliveryFailed, EndOfStream, RetryAfter, StreamError
 from engine.record import Oversized
 from engine.transports import RestInbox, RestOutbox
 
@@ -114,29 +114,30 @@ def test_outputs_stay_when_the_outbox_is_closed():
     assert outbox.peek(0) == [(1, b"a")]
 
 
-def test_a_subscriber_hears_of_each_write_with_the_outputs_in_place():
-    outbox, seen = RestOutbox(ROOM), []
-    outbox.subscribe(lambda: seen.append(outbox.last_seq))
-    outbox.write([b"a", b"b"])
-    outbox.write([b"c"])
-    assert seen == [2, 3]
-
-
 def test_a_full_outbox_shows_what_fits_and_takes_the_rest_once_that_is_acknowledged():
     outbox = RestOutbox(max_bytes=200)
-    told = threading.Semaphore(0)
-    outbox.subscribe(told.release)
     thread = threading.Thread(target=outbox.write, args=([b"a", b"b", b"c", b"d", b"e"],), daemon=True)
     thread.start()
     received = []
     while len(received) < 5:
-        assert told.acquire(timeout=JOIN_S)
         fresh = outbox.peek()
         assert sum(len(value) for _, value in fresh) <= 200
         received += [value for _, value in fresh]
-        outbox.acknowledge(fresh[-1][0])
+        outbox.acknowledge(fresh[-1][0] if fresh else 0)
     thread.join(JOIN_S)
     assert received == [b"a", b"b", b"c", b"d", b"e"]
+    assert not outbox.is_full
+
+
+def test_a_sealed_inbox_takes_no_more_and_gives_what_it_has():
+    inbox = RestInbox(ROOM)
+    inbox.put(b"a", b"b")
+    inbox.seal()
+    with pytest.raises(StreamError, match="detached"):
+        inbox.put(b"c")
+    assert inbox.read(10, 0.0).values == [b"a", b"b"]
+    with pytest.raises(EndOfStream):
+        inbox.read(10, 0.0)
 
 
 def test_a_write_that_is_cut_short_says_so():

@@ -1,0 +1,9 @@
+import time
+
+
+def action(x):
+    yield x
+
+
+def end():
+    time.sleep(600)
