@@ -88,7 +88,7 @@ def test_a_model_is_loaded_and_scores(start: Start) -> None:
         assert client.get("/health").json()["model"] == "twice"
         numbers = client.get("/metrics").text
         assert 'engine_state{state="RUNNING"} 1.0' in numbers
-        assert 'engine_jets{status=' in numbers  # as of the last look at them
+        assert "engine_jets{status=" in numbers  # as of the last look at them
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
