@@ -234,7 +234,8 @@ class Manifold:
             return
         if n_records:
             intake.position = work.positions[n_records - 1]
-        for failure in work.failures:
+        # Sorted: a record that ended the jet is noted before those in front of it are answered.
+        for failure in sorted(work.failures, key=lambda failure: failure.index):
             if failure.error is work.fatal:
                 continue
             is_skipped = failure.stage == "action" and self.crew is not None and self.crew.policy(work.slot) == "skip"
