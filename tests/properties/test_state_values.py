@@ -68,7 +68,7 @@ values = st.recursive(
 
 
 @given(values)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_value_comes_back_as_it_was(value):
     assert are_same(unpack(pack(value)), value)
 

@@ -63,7 +63,13 @@ def _(one: dict, other):
 
 @_have_same_content.register
 def _(one: set | frozenset, other):
-    return are_same(sorted(one, key=repr), sorted(other, key=repr))
+    rest = list(other)
+    for item in one:
+        match = next((index for index, each in enumerate(rest) if are_same(item, each)), None)
+        if match is None:
+            return False
+        del rest[match]
+    return not rest
 
 
 @_have_same_content.register
