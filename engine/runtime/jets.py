@@ -154,6 +154,8 @@ class Jet:
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` and return what it gave; raises as `begin` does."""
+        if self._task is not None and self.status is JetStatus.RESTARTING:
+            await asyncio.wait([self._task])  # its last record ended it: there is still an end to call
         return await self._call(Kind.END)
 
     def code_outputs(self) -> None:

@@ -112,6 +112,7 @@ KINDS = st.lists(
 )
 @example(kinds=[GOOD, CRASH, CRASH, GOOD, FAIL, BAD, TWICE, CRASH], policy="reject", watermark=None, n_jets=1)
 @example(kinds=[TWICE, BAD, GOOD, FAIL, GOOD, CRASH, UNFIT, GOOD], policy="skip", watermark=2, n_jets=2)
+@example(kinds=[CRASH], policy="reject", watermark=None, n_jets=1)
 @example(kinds=[GOOD, BAD, GOOD, CRASH, GOOD], policy="stop", watermark=None, n_jets=1)
 def test_outputs_keep_their_order_and_rejects_are_the_right_ones(
     kinds: list[int], policy: str, watermark: int | None, n_jets: int

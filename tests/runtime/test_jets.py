@@ -440,6 +440,16 @@ async def test_a_restart_that_cannot_be_launched_is_the_end():
 
 
 @on_loop
+async def test_an_end_while_restarting_is_the_new_runners():
+    bench = await Bench().ready()
+    bench.runner.die()
+    await bench.until(lambda: bench.jet.status is JetStatus.RESTARTING)
+    assert await bench.jet.end()
+    assert len(bench.launcher.runners) == 2
+    assert bench.runner.kinds == [Kind.SETUP, Kind.BEGIN, Kind.END]
+
+
+@on_loop
 async def test_a_stop_waits_for_the_runner_to_finish():
     bench = await Bench().ready()
     await bench.jet.stop()
