@@ -8,6 +8,7 @@
         AnnotationError   a comment of the script that the engine reads
         SchemaInvalid     not an Avro schema
         PolicyViolation   forbidden by how the engine was started
+        SlotsUnfit        a stream and a model that do not go together
         NotBuilt          a feature that is named but does not exist yet
       AssetError          the library
         AssetNotFound
@@ -112,6 +113,10 @@ class SchemaInvalid(ConfigError):
 
 class PolicyViolation(ConfigError):
     """What was asked for is forbidden by how the engine was started."""
+
+
+class SlotsUnfit(ConfigError):
+    """A stream sits on a slot that the model does not use, or their schemas do not fit."""
 
 
 class NotBuilt(ConfigError):

@@ -5,7 +5,6 @@ there are no locks, and a synchronous score goes from the socket to the jet's pi
 """
 
 from engine.runtime.engine import Engine
-from engine.runtime.fitting import SlotsUnfit
 from engine.runtime.info import ConsoleLine, EngineInfo, JetInfo, ModelInfo, Outputs, RejectInfo, Scaled, SlotInfo
 from engine.runtime.states import TRANSITIONS, EngineState, Event
 
@@ -22,5 +21,4 @@ __all__ = [
     "RejectInfo",
     "Scaled",
     "SlotInfo",
-    "SlotsUnfit",
 ]

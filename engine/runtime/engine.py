@@ -246,11 +246,11 @@ class Engine:
     async def close(self) -> None:
         """Drain and stop: take no more, score what was taken, run ``end()`` and discard what it gives.
 
-        While PAUSED nothing is scored: what waits is lost, and the log says how much.
+        While PAUSED, or without a jet, nothing is scored: what waits is lost, and the log says how much.
         """
         crew, limit_s = self.manifold.crew, self.settings.drain_timeout_s
         self._is_draining = True
-        if self.state is EngineState.RUNNING and crew is not None:
+        if self.state is EngineState.RUNNING and crew is not None and crew.jets:
             for intake in self.manifold.intakes.values():
                 if intake.inbox is None:
                     await intake.stop()

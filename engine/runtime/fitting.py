@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.errors import ConfigError, SchemaMismatch
+from engine.errors import SchemaMismatch, SlotsUnfit
 from engine.registry import Model
 from engine.schema import Schema, check_resolution
 from engine.streams import Stream
-
-
-class SlotsUnfit(ConfigError):
-    """A stream sits on a slot that the model does not use, or their schemas do not fit."""
 
 
 def model_schema(model: Model, slot: int) -> Schema | None:
@@ -34,8 +30,8 @@ def check_fit(model: Model, streams: Mapping[int, Stream]) -> None:
         if slot not in model.script.slots:
             used = ", ".join(map(str, sorted(model.script.slots)))
             raise SlotsUnfit(
-                f"Stream {stream.name!r} is attached to slot {slot}, which model {model.script.name!r} does not use"
-                f" (it uses {used}). Detach it first."
+                f"Stream {stream.name!r} has no place on slot {slot}: model {model.script.name!r} uses slots {used}"
+                " only."
             )
         inner, outer = model_schema(model, slot), stream.own_schema
         if stream.encoding == "avro-binary" and inner is None and outer is None:

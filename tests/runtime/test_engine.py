@@ -11,10 +11,11 @@ from engine.errors import (
     LaunchFailed,
     RetryAfter,
     ScriptInvalid,
+    SlotsUnfit,
     StreamError,
     StreamTimeout,
 )
-from engine.runtime import EngineState, SlotsUnfit
+from engine.runtime import EngineState
 from tests.runtime.conftest import DISCARD, END, REST, inline, stream
 
 COUNT = "n = 0\ndef action(x):\n    global n\n    n += 1\n    yield [n, x]\ndef end():\n    yield 'end'\n"
@@ -375,7 +376,7 @@ def test_a_stream_on_a_slot_that_the_model_does_not_use_is_refused_at_load(rig, 
     async def test():
         engine = rig.engine()
         await engine.attach(2, stream(REST, "extra"))
-        with pytest.raises(SlotsUnfit, match="Stream 'extra' is attached to slot 2, which model 'model' does not use"):
+        with pytest.raises(SlotsUnfit, match="'extra' has no place on slot 2: model 'model' uses slots 0, 1 only"):
             await engine.load(rig.model(ECHO))
         await engine.detach(2)
         await engine.load(rig.model(ECHO))
