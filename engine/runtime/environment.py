@@ -57,7 +57,7 @@ def build_environment(
     requirements: Path,
     cache_dir: Path,
     *,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], object] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Environment:
     """Return the environment that a requirements file asks for; build it unless that has been done.
@@ -118,7 +118,7 @@ def import_path(cache_dir: Path) -> Path:
 class _Build:
     model: str
     environment: Environment
-    on_progress: Callable[[str], None]
+    on_progress: Callable[[str], object]
     stop: threading.Event
     lock: int  # inherited by uv: should this process be killed, nobody else builds here until uv has ended
 
@@ -207,7 +207,7 @@ def _is_ready(environment: Environment) -> bool:
 
 
 @contextlib.contextmanager
-def _exclusive(path: Path, model: str, on_progress: Callable[[str], None], stop: threading.Event) -> Iterator[int]:
+def _exclusive(path: Path, model: str, on_progress: Callable[[str], object], stop: threading.Event) -> Iterator[int]:
     with path.open("ab") as file:
         is_told = False
         while True:

@@ -24,6 +24,8 @@ class Flight:
         self._parts: deque[Sent] = deque()
         self._size_bytes = 0
         self._kills: Counter[tuple[int, int]] = Counter()
+        self.n_condemned = 0
+        """Records that were taken for the cause of an end."""
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -86,6 +88,7 @@ class Flight:
                 self._kills[culprit] += 1
                 if work.caller is not None or self._kills[culprit] >= N_KILLS:
                     del self._kills[culprit]
+                    self.n_condemned += 1
                     index = culprit[1] - work.first_seq
                     work.failures.append(Failure(index, "action", error))
                     rest = [(start, index), (index + 1, part.stop)]

@@ -251,9 +251,11 @@ class Jet:
             return
         log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
         self._watched = None, 0.0
+        n_condemned = self._flight.n_condemned
         for work in self._flight.cut(runner.cell, error, self.policy):
-            self._n_vain = 0
             self._owner.on_answer(work)
+        if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
+            self._n_vain = 0
         self._begin_restart(error)
 
     def _give_up(self, error: EngineError) -> None:

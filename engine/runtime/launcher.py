@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import AttachmentUnsafe, LaunchFailed
-from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.environment import build_environment, import_path
 from engine.runtime.fitting import coding_of
@@ -18,8 +18,6 @@ from engine.runtime.runner import Runner, RunnerEvents
 from engine.runtime.workdir import Workdir
 from engine.settings import Settings
 from engine.streams import Stream
-
-log = get_logger(__name__)
 
 
 class Launcher:
@@ -69,7 +67,12 @@ class Launcher:
                 return InlineRunner(folder.path, events)
             python = Path(sys.executable)
             if folder.requirements is not None:
-                python = await asyncio.to_thread(self._environment_of, folder.requirements)
+                loop = asyncio.get_running_loop()
+
+                def tell(line: str) -> None:  # where the script's own lines are shown; called from the other thread
+                    loop.call_soon_threadsafe(events.on_console, "environment", line, None)
+
+                python = await asyncio.to_thread(self._environment_of, folder.requirements, tell)
             memory = self._settings.memory_limit_bytes
             return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, events)
         except OSError as exc:
@@ -86,13 +89,8 @@ class Launcher:
         except FileExistsError as exc:
             raise AttachmentUnsafe(self.model.script.name, path.name, "is where the script itself belongs") from exc
 
-    def _environment_of(self, requirements: Path) -> Path:
-        name = self.model.script.name
-
-        def on_progress(line: str) -> None:
-            log.info("environment.build", model=name, progress=line)
-
-        cache_dir = self._settings.cache_dir
+    def _environment_of(self, requirements: Path, on_progress: Callable[[str], object]) -> Path:
+        name, cache_dir = self.model.script.name, self._settings.cache_dir
         return build_environment(name, requirements, cache_dir, on_progress=on_progress, stop=self._stop).python
 
     def cancel(self) -> None:

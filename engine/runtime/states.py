@@ -85,7 +85,10 @@ TRANSITIONS: Mapping[EngineState, Mapping[Event, EngineState]] = {
 }
 """For each state, what may happen in it and where that leads."""
 
-_ONLY_RESET_HELPS = (_FINISHED, _ERROR)
+_INSTEAD = {
+    Event.DETACH: "Attach another stream in its place, or reset the engine.",
+    Event.UNLOAD: "Load another model in its place, or reset the engine.",
+}
 
 
 def next_state(state: EngineState, event: Event) -> EngineState:
@@ -100,5 +103,6 @@ def next_state(state: EngineState, event: Event) -> EngineState:
         return TRANSITIONS[state][event]
     except KeyError:
         allowed = [other.value for other, events in TRANSITIONS.items() if event in events]
-        fix = "Reset the engine first." if state in _ONLY_RESET_HELPS else ""
+        is_over = state in (_FINISHED, _ERROR)
+        fix = "Reset the engine first." if is_over else _INSTEAD.get(event, "")
         raise InvalidTransition(state.value, event.value, allowed, fix) from None

@@ -126,6 +126,14 @@ def test_a_script_that_closes_the_channel_is_an_error_and_not_tried_for_ever(cli
     )
 
 
+def test_any_number_of_records_may_break_the_process_and_only_they_are_rejected(client: Client) -> None:
+    load(client, "exit_in_action")
+    client.engine.input(0, [b"1", *[b"13"] * 8, b"2"])
+    assert outputs(client, 2) == [b"1", b"2"]
+    info = client.engine.inspect()
+    assert (info["state"], [reject["seq_no"] for reject in info["rejects"]]) == ("RUNNING", [*range(2, 10)])
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("exit_in_action", "exit code 7"), ("hang_in_action", "longer than 0.4 s"), ("raise_in_action", "no such luck")],

@@ -89,6 +89,8 @@ def client(place: Place) -> Iterator[Client]:
 def test_a_run_uses_the_models_libraries_and_a_second_one_builds_nothing(place: Place) -> None:
     first = place.run(f"numpy=={OLD_NUMPY}\n")
     assert first.returncode == 0, first.stderr
+    assert "Building the environment of" in first.stderr
+    assert "is ready" in first.stderr
     version, prefix = json.loads(first.stdout)
     assert version == OLD_NUMPY
     assert Path(prefix).is_relative_to(place.cache)

@@ -41,7 +41,9 @@ def test_every_state_is_in_the_table_and_can_be_reset():
 
 
 def test_a_refused_verb_says_where_it_is_allowed_and_what_to_do():
-    with pytest.raises(InvalidTransition, match="Cannot detach a stream while RUNNING: allowed only in INIT"):
+    with pytest.raises(
+        InvalidTransition, match=r"Cannot detach a stream while RUNNING: allowed only in INIT\. Attach another"
+    ):
         next_state(RUNNING, Event.DETACH)
     with pytest.raises(InvalidTransition, match="Reset the engine first"):
         next_state(FINISHED, Event.PAUSE)
