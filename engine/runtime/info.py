@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """One line that a script printed, on `stream` ``stdout`` or ``stderr``, or that the building of its environment did.
+    """One line that a script printed, or the building of its environment did; `stream` says which, and where.
 
     `slot` and `seq_no` name the record in work, where there was one.
     """
