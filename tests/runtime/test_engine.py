@@ -18,6 +18,8 @@ from engine.errors import (
 from engine.runtime import EngineState
 from tests.runtime.conftest import DISCARD, END, REST, inline, stream
 
+pytestmark = pytest.mark.integration  # each test starts jets
+
 COUNT = "n = 0\ndef action(x):\n    global n\n    n += 1\n    yield [n, x]\ndef end():\n    yield 'end'\n"
 ECHO = "def action(x):\n    yield x\n"
 
