@@ -35,6 +35,8 @@
         StateTooLarge
         StateCorrupt
         StateIncompatible
+        StateLocked     another engine has it
+        StoreFailed     it could not be written; nothing of it is kept
       InvalidTransition
     Signal                not a fault
       EndOfStream
@@ -351,6 +353,34 @@ class StateIncompatible(StateError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The stored value cannot be put back: {reason}.")
+
+
+class StateLocked(StateError):
+    """Another process works with the stored state."""
+
+    def __init__(self, path: str, pid: int | None = None) -> None:
+        self.path, self.pid = path, pid
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(f"{path} is in use by {who}. Stop it, or name another folder with --state.")
+
+
+class StoreFailed(StateError):
+    """What should have been kept could not be written; nothing of it is kept.
+
+    Parameters
+    ----------
+    path : str
+        The store's file.
+    reason : str
+        What the system said, without the final stop.
+    is_full : bool
+        There was no room: it may succeed later.
+    """
+
+    def __init__(self, path: str, reason: str, *, is_full: bool = False) -> None:
+        self.path, self.reason, self.is_full = path, reason, is_full
+        fix = " Make room on the disk: what waits is tried again." if is_full else ""
+        super().__init__(f"{path} cannot be written: {reason}.{fix}")
 
 
 class InvalidTransition(EngineError):

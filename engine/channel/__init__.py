@@ -12,8 +12,14 @@ The order of a conversation::
     BEGIN                         ->
                                   <-  STATE       of each name of the state, its packed size or why it cannot be kept
                                   <-  OUTPUT      what begin() gave
+    RESTORE entries of the state  ->              (one or more, the last one marked; in place of none, nothing is sent)
+                                  <-  RESTORED, or FAILED
     BATCH   records               ->
                                   <-  OUTPUT      one or more, the last one marked
+    COMMIT  its number            ->              (at any place between batches)
+                                  <-  CHANGED     one or more, the last one marked: what changed since the last one
+                                  <-  ASK         (within a batch) what a cell holds, or to change one
+    REPLY                         ->
     END                           ->
                                   <-  OUTPUT      what end() gave
     STOP                          ->              (or the pipe is closed: the jet exits)

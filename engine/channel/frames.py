@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised whenever a frame changes its meaning: a jet may run another installation's interpreter."""
 
 PIPE_BYTES = 1 << 20
@@ -30,6 +30,12 @@ class Kind(enum.IntEnum):
     END = 8
     STOP = 9
     STATE = 10
+    RESTORE = 11
+    RESTORED = 12
+    COMMIT = 13
+    CHANGED = 14
+    ASK = 15
+    REPLY = 16
 
 
 def pack_frame(kind: Kind, *parts: bytes) -> bytes:
