@@ -5,16 +5,23 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from weakref import WeakSet
 
-from engine.errors import ScriptInvalid
+from engine.errors import ScriptInvalid, StateIncompatible
+from engine.state import loaded_class
 
 MAX_TRACEBACK_CHARS = 16_384
 """Enough for the deepest of useful tracebacks, small enough to keep one with every rejected record."""
 
 MAX_REASON_CHARS = 2000
 """What is kept of an exception's own words."""
+
+
+_scripts: WeakSet[ModuleType] = WeakSet()
+"""Every script that this process has imported: one model after the other, where it is the engine's own."""
 
 
 def import_script(name: str, path: Path) -> ModuleType:
@@ -29,12 +36,13 @@ def import_script(name: str, path: Path) -> ModuleType:
         The script raised while it was imported.
     """
     taken = name.partition(".")[0]
-    module_name = f"model_{name}" if taken in sys.modules or _is_importable(taken, path) else name
+    module_name = _other_name(name) if taken in sys.modules or _is_importable(taken, path) else name
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ScriptInvalid(name, f"{path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    _scripts.add(module)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as exc:
@@ -44,6 +52,27 @@ def import_script(name: str, path: Path) -> ModuleType:
             fix = "; put the module into an attachment, or its distribution into the attachments' requirements.txt"
         raise ScriptInvalid(name, f"{reason_of(exc)}{fix}", _line_of(exc, path), script_traceback(exc, path)) from exc
     return module
+
+
+def _other_name(name: str) -> str:
+    return f"model_{name}"
+
+
+def class_finder(name: str, module: ModuleType) -> Callable[[str, str], type]:
+    """Return what finds the classes of stored instances: those of the script under either name it may have had."""
+    own_names = {name, _other_name(name), module.__name__}
+
+    def find(module_name: str, class_name: str) -> type:
+        if module_name in own_names:
+            try:
+                return loaded_class(module.__name__, class_name)
+            except StateIncompatible:
+                if sys.modules.get(module_name) in _scripts:
+                    raise
+        # Also where a module of an attachment has the script's name.
+        return loaded_class(module_name, class_name)
+
+    return find
 
 
 def _is_importable(name: str, path: Path) -> bool:

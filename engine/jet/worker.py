@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump_error, pack_message, unpack_message
 from engine.codecs import open_codec
-from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing
+from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing, StateError
 from engine.jet.answer import FLUSH_BYTES, Answer
+from engine.jet.changes import ChangedFrames
 from engine.jet.keeping import try_state
-from engine.jet.loading import import_script, reason_of, script_traceback
+from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
+from engine.jet.memory import Memory, ModuleMemory
 from engine.ports import Codec
 from engine.schema import parse_schema
 from engine.script import Script, callable_arity, inspect_script
@@ -45,12 +47,14 @@ class Worker:
         self._send, self._cell = send, cell
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, Codec] = {}
-        self._is_halted = False
+        self._is_halted = self._is_restore_failed = False
         self._handlers: dict[Kind, Callable[[memoryview], None]] = {
             Kind.SETUP: self._set_up,
             Kind.SLOT: self._open_slot,
             Kind.BEGIN: lambda body: self._run_hook(Phase.BEGIN, unpack_message(body)),
+            Kind.RESTORE: self._restore,
             Kind.BATCH: self._score,
+            Kind.COMMIT: self._commit,
             Kind.END: lambda body: self._run_hook(Phase.END, unpack_message(body)),
         }
 
@@ -77,6 +81,8 @@ class Worker:
             self._send(pack_message(Kind.FAILED, dump_error(exc)))
             return
         self._cell.leave()
+        resolve = class_finder(self._script.name, self._module)
+        self._memory: Memory = ModuleMemory(self._module, self._script.state_names, resolve)
         state = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
 
@@ -109,6 +115,8 @@ class Worker:
         # A begin() that takes one argument expects the job's description; there is none outside of a batch job.
         arguments: list[dict[str, object]] = [{}] * self._script.begin_arity if phase is Phase.BEGIN else []
         answer = Answer(self._send, batch, self._outputs, name or phase.name.lower())
+        if phase is Phase.END:
+            self._memory.end()
         self._cell.enter(phase, batch)
         if name is not None:
             try:
@@ -124,10 +132,24 @@ class Worker:
         """Tell what of the state can be kept; what the script declares as state must be."""
         trials = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.STATE, trials))
-        declared = {entry.name for entry in self._script.state_names if entry.is_declared}
-        for trial in trials:
-            if trial.refusal is not None and trial.name in declared:
-                answer.fail(0, "action", answer.failed(0, trial.refusal.removesuffix(".")))
+        for reason in self._memory.begin(trials):
+            answer.fail(0, "action", answer.failed(0, reason))
+
+    def _restore(self, body: memoryview) -> None:
+        is_last, entries = unpack_message(body)
+        if not self._is_restore_failed:
+            try:
+                for key, name, value in entries:
+                    self._memory.restore(key, name, value)
+                if is_last:
+                    self._send(pack_message(Kind.RESTORED, {"n_keys": self._memory.finish_restore()}))
+            except StateError as exc:
+                self._is_restore_failed = True  # one answer is enough, whatever still comes
+                self._send(pack_message(Kind.FAILED, dump_error(exc)))
+
+    def _commit(self, body: memoryview) -> None:
+        frames = ChangedFrames(self._send, unpack_message(body))
+        frames.finish(self._memory.commit(frames.put))
 
     @staticmethod
     def _collect(answer: Answer, index: int, result: Any) -> None:

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from engine.channel import (
+    PROTOCOL_VERSION,
     BatchFrame,
     Cell,
     FrameReader,
@@ -31,7 +32,7 @@ class Conversation:
         path = folder / f"{name}.py"
         path.write_text(source)
         [(kind, body)] = self.ask(
-            pack_message(Kind.SETUP, {"protocol": 1, "name": name, "source": source, "path": str(path)})
+            pack_message(Kind.SETUP, {"protocol": PROTOCOL_VERSION, "name": name, "source": source, "path": str(path)})
         )
         self.loaded = kind, unpack_message(body)
         if kind is Kind.LOADED:
