@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import engine.inference as inference
+    from engine.sdk import cells as cells
+    from engine.sdk import pools as pools
     from engine.sdk import window as window
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "inference", "window"]
+__all__ = ["__version__", "cells", "inference", "pools", "window"]
 
-_LAZY = {"inference": ("engine.inference", ""), "window": ("engine.sdk", "window")}
+_LAZY = {
+    "cells": ("engine.sdk", "cells"),
+    "inference": ("engine.inference", ""),
+    "pools": ("engine.sdk", "pools"),
+    "window": ("engine.sdk", "window"),
+}
 """For each name its module, and what it is called there; nothing for the module itself."""
 
 

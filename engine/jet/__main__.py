@@ -8,9 +8,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from engine.channel import Cell, FrameReader, PipeReader
+from engine.channel import Cell, PipeReader
 from engine.jet.console import Console
 from engine.jet.limits import die_with, limit_memory
+from engine.jet.mail import Mail
 from engine.jet.worker import Worker
 
 
@@ -40,13 +41,13 @@ def main() -> None:
         while view:
             view = view[os.write(options.write, view) :]
 
-    worker, pipe, frames = Worker(send, cell), PipeReader(options.read), FrameReader()
-    while data := pipe.read():
-        for kind, body in frames.feed(data):
-            if not worker.handle(kind, body):
-                sys.stdout.flush()
-                sys.stderr.flush()
-                return
+    mail = Mail(PipeReader(options.read), send)
+    worker = Worker(send, cell, mail.ask)
+    for kind, body in mail:
+        if not worker.handle(kind, body):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            return
 
 
 if __name__ == "__main__":

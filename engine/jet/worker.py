@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 
 from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump_error, pack_message, unpack_message
 from engine.codecs import open_codec
+from engine.compat import install_modules
 from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing, StateError
 from engine.jet.answer import FLUSH_BYTES, Answer
 from engine.jet.changes import ChangedFrames
 from engine.jet.keeping import try_state
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
-from engine.jet.memory import Memory, ModuleMemory
+from engine.jet.memory import Memory, ModuleMemory, Resolve
 from engine.ports import Codec
 from engine.schema import parse_schema
 from engine.script import Script, callable_arity, inspect_script
+from engine.sdk.sharing import Ask, connect
+from engine.state import loaded_class
 
 
 class _Input(NamedTuple):
@@ -41,12 +44,16 @@ class Worker:
         Takes a frame for the engine; called while a frame is handled, from the same thread.
     cell : Cell
         Where the record in work is noted.
+    ask : callable, optional
+        Takes what the script asks of cells and pools, ``[verb, scope, key, name, value]``, and returns the engine's
+        answer. Without it they live here.
     """
 
-    def __init__(self, send: Callable[[bytes], None], cell: Cell) -> None:
-        self._send, self._cell = send, cell
+    def __init__(self, send: Callable[[bytes], None], cell: Cell, ask: Ask | None = None) -> None:
+        self._send, self._cell, self._ask = send, cell, ask
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, Codec] = {}
+        self._resolve: Resolve = loaded_class
         self._is_halted = self._is_restore_failed = False
         self._handlers: dict[Kind, Callable[[memoryview], None]] = {
             Kind.SETUP: self._set_up,
@@ -73,6 +80,8 @@ class Worker:
             _check_protocol(message["protocol"])
             self._script: Script = inspect_script(message["source"], message["name"])
             self._path = path
+            install_modules()
+            connect(self._ask, lambda *names: self._resolve(*names))
             self._module = import_script(self._script.name, path)
             self._actions = {
                 slot.number: self._hook(slot.action) for slot in self._script.slots.values() if slot.action is not None
@@ -81,8 +90,8 @@ class Worker:
             self._send(pack_message(Kind.FAILED, dump_error(exc)))
             return
         self._cell.leave()
-        resolve = class_finder(self._script.name, self._module)
-        self._memory: Memory = ModuleMemory(self._module, self._script.state_names, resolve)
+        self._resolve = class_finder(self._script.name, self._module)
+        self._memory: Memory = ModuleMemory(self._module, self._script.state_names, self._resolve)
         state = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
 

@@ -9,9 +9,13 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from engine.channel import Cell, FrameReader, Kind, pack_frame
+from engine.channel import Cell, FrameReader, Kind, pack_frame, pack_message, unpack_message
 from engine.runtime.runner import RunnerEvents
+
+_KIND_AT = 4
+"""Where a frame says its kind: behind its length."""
 
 
 class InlineRunner:
@@ -31,7 +35,8 @@ class InlineRunner:
         self._events, self._loop = events, asyncio.get_running_loop()
         self.cell, self.pid = Cell(), os.getpid()
         self._to_worker, self._from_worker = FrameReader(), FrameReader()
-        self._worker = Worker(self._answer, self.cell)
+        self._worker = Worker(self._answer, self.cell, self._ask)
+        self._replies: list[bytes | None] = []
         self._before = Path.cwd()
         self._path = str(folder)
         os.chdir(folder)
@@ -40,7 +45,11 @@ class InlineRunner:
         self._interrupt_before = signal.signal(signal.SIGINT, self._interrupt)
 
     def send(self, frame: bytes) -> None:
-        """Have the worker handle the frame at the loop's next turn."""
+        """Have the worker handle the frame at the loop's next turn; an answer to what it asks, it has at once."""
+        if frame[_KIND_AT] == Kind.REPLY:
+            [(_, body)] = FrameReader().feed(frame)
+            self._replies.extend(unpack_message(body))
+            return
         self._loop.call_soon(self._handle, frame)
 
     def _handle(self, frame: bytes) -> None:
@@ -60,6 +69,14 @@ class InlineRunner:
     def _answer(self, frame: bytes) -> None:
         for kind, body in self._from_worker.feed(frame):
             self._loop.call_soon(self._events.on_frame, kind, body)
+
+    def _ask(self, message: list[Any]) -> bytes | None:
+        """Ask the engine what the script wants to know of a cell, in the middle of the script."""
+        [(kind, body)] = FrameReader().feed(pack_message(Kind.ASK, message))
+        self._events.on_frame(kind, body)
+        if not self._replies:  # nobody else can hold the cell and have us wait: there is one jet
+            raise RuntimeError("The engine does not answer: it is about to stop.")
+        return self._replies.pop()
 
     def _end(self) -> None:
         if not self._is_over:

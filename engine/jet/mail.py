@@ -1,0 +1,66 @@
+"""What comes from the engine: the next thing to do, or the answer to a question in the middle of one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from engine.channel import FrameReader, Kind, PipeReader, pack_message, unpack_message
+
+
+class Mail:
+    """The frames that arrive on a pipe.
+
+    Parameters
+    ----------
+    pipe : PipeReader
+        Where they come from.
+    send : callable
+        Takes a frame for the engine.
+    """
+
+    def __init__(self, pipe: PipeReader, send: Callable[[bytes], None]) -> None:
+        self._pipe, self._send, self._frames = pipe, send, FrameReader()
+        self._arrived: deque[tuple[Kind, memoryview]] = deque()
+        self._reader = threading.get_ident()
+
+    def __iter__(self) -> Iterator[tuple[Kind, memoryview]]:
+        """Yield one frame after the other, until the engine goes away."""
+        while True:
+            while self._arrived:
+                yield self._arrived.popleft()
+            data = self._pipe.read()
+            if not data:
+                return
+            self._arrived.extend(self._frames.feed(data))
+
+    def ask(self, message: list[Any]) -> bytes | None:
+        """Ask the engine, and wait for its answer; what else arrives is put aside.
+
+        Raises
+        ------
+        RuntimeError
+            Another thread than the one that reads the frames asks: the two would take each other's.
+        """
+        if threading.get_ident() != self._reader:
+            raise RuntimeError(
+                "Cells and pools are there for begin(), action() and end(), not for threads beside them."
+            )
+        self._send(pack_message(Kind.ASK, message))
+        while data := self._pipe.read():
+            answers = []
+            for kind, body in self._frames.feed(data):
+                if kind is Kind.REPLY:
+                    answers.append(body)
+                else:
+                    self._arrived.append((kind, body))
+            if answers:
+                (value,) = unpack_message(answers[0])
+                return bytes(value) if value is not None else None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # the engine is gone; an exception would be the script's to catch

@@ -1,0 +1,85 @@
+"""What arrives while a script waits for an answer comes later, and in its order."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from engine.channel import FrameReader, Kind, PipeReader, pack_message, unpack_message
+from engine.jet.mail import Mail
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    yield read, write
+    os.close(read)
+    os.close(write)
+
+
+def test_frames_that_come_before_and_with_an_answer_are_kept_for_later(pipe):
+    sent = []
+    mail = Mail(PipeReader(pipe[0]), sent.append)
+    frames = iter(mail)
+    os.write(pipe[1], pack_message(Kind.BATCH, 1) + pack_message(Kind.BATCH, 2))
+    first = next(frames)
+    os.write(pipe[1], pack_message(Kind.COMMIT, 3) + pack_message(Kind.REPLY, [b"x"]) + pack_message(Kind.BATCH, 4))
+    assert mail.ask(["get", "cells", b"", "n", None]) == b"x"
+    [[(kind, body)]] = [FrameReader().feed(frame) for frame in sent]
+    assert (kind, unpack_message(body)) == (Kind.ASK, ["get", "cells", b"", "n", None])
+    later = [first, *(next(frames) for _ in range(3))]
+    assert [(kind, unpack_message(body)) for kind, body in later] == [
+        (Kind.BATCH, 1),
+        (Kind.BATCH, 2),
+        (Kind.COMMIT, 3),
+        (Kind.BATCH, 4),
+    ]
+
+
+def test_an_answer_that_comes_in_two_pieces_is_waited_for(pipe):
+    frame = pack_message(Kind.REPLY, [bytes(100_000)])
+    mail = Mail(PipeReader(pipe[0]), lambda _: None)
+    writer = threading.Thread(target=lambda: [os.write(pipe[1], frame[:50_000]), os.write(pipe[1], frame[50_000:])])
+    writer.start()
+    assert mail.ask(["get", "cells", b"", "n", None]) == bytes(100_000)
+    writer.join()
+
+
+def test_nothing_is_nothing(pipe):
+    os.write(pipe[1], pack_message(Kind.REPLY, [None]))
+    assert Mail(PipeReader(pipe[0]), lambda _: None).ask(["set", "cells", b"", "n", b"1"]) is None
+
+
+def test_another_thread_may_not_ask(pipe):
+    mail, raised = Mail(PipeReader(pipe[0]), lambda _: None), []
+
+    def ask():
+        with pytest.raises(RuntimeError, match="not for threads beside them") as error:
+            mail.ask(["get", "cells", b"", "n", None])
+        raised.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1
+
+
+ORPHAN = """
+import os
+from engine.channel import PipeReader
+from engine.jet.mail import Mail
+read, write = os.pipe()
+os.close(write)
+try:
+    print("asks", flush=True)
+    Mail(PipeReader(read), lambda _: None).ask(["get", "cells", b"", "n", None])
+except BaseException:
+    print("caught")
+"""
+
+
+def test_a_jet_whose_engine_goes_away_ends_and_the_script_cannot_catch_it():
+    ran = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "asks\n")
