@@ -29,12 +29,14 @@
       StreamError         the world outside
         StreamTimeout
         DeliveryFailed
+          DiskFull      it may succeed later
         ServerUnreachable
       StateError          state that cannot be kept or put back
         StateUnkept
         StateTooLarge
         StateCorrupt
         StateIncompatible
+          StreamChanged   what a stream stands for is not what was read or written before
         StateLocked     another engine has it
         StoreFailed     it could not be written; nothing of it is kept
       InvalidTransition
@@ -298,6 +300,10 @@ class DeliveryFailed(StreamError):
         super().__init__(f"Output to {where} failed: {reason}.")
 
 
+class DiskFull(DeliveryFailed):
+    """There is no room for outputs. The sink is back at its last flush: what was written since may be tried again."""
+
+
 class ServerUnreachable(StreamError):
     """No engine answers at the address that a client was given."""
 
@@ -353,6 +359,25 @@ class StateIncompatible(StateError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The stored value cannot be put back: {reason}.")
+
+
+class StreamChanged(StateIncompatible):
+    """A stream cannot be gone on with: it is not what was read or written before, or cannot be gone back in.
+
+    Parameters
+    ----------
+    where : str
+        The file, or what else the stream stands for.
+    reason : str
+        Why not, as a sentence that goes on from `where`, without the final stop.
+    fix : str
+        What to do about it, as a sentence.
+    """
+
+    def __init__(self, where: str, reason: str, fix: str = "Run without --resume, or reset the engine.") -> None:
+        self.where, self.reason, self.fix = where, reason, fix
+        # Not the sentence of its base, which is about a stored value.
+        StateError.__init__(self, f"{where} {reason}.{' ' + fix if fix else ''}")
 
 
 class StateLocked(StateError):

@@ -60,7 +60,8 @@ class Sink(Protocol):
         Raises
         ------
         DeliveryFailed
-            None of what was written since the last `flush` may be taken as delivered.
+            None of what was written since the last `flush` may be taken as delivered. After a `DiskFull` it is not
+            there any more, and can be written again.
         """
 
     def flush(self) -> Position:
@@ -71,6 +72,10 @@ class Sink(Protocol):
 
         A blocked write is woken; it, and every later write, raises `DeliveryFailed`.
         """
+
+    @property
+    def identity(self) -> str:
+        """What tells the thing that is written to from others, in another process too; empty where nothing does."""
 
 
 class ByteSink(Protocol):
@@ -84,6 +89,10 @@ class ByteSink(Protocol):
 
     def close(self) -> None:
         """As `Sink.close`."""
+
+    @property
+    def identity(self) -> str:
+        """As `Sink.identity`."""
 
 
 class Envelope(Protocol):
@@ -108,6 +117,12 @@ class Envelope(Protocol):
     @property
     def pending_bytes(self) -> int:
         """Bytes fed that are not yet part of a returned record."""
+
+    def save(self) -> bytes:
+        """Return what another envelope of this kind needs to go on here; empty where no record is begun."""
+
+    def restore(self, saved: bytes) -> None:
+        """Be where `save` was called, whatever was fed since, or in another process."""
 
 
 class Codec(Protocol):

@@ -97,6 +97,14 @@ class DatumEnvelope:
         """Return the data one behind the other."""
         return b"".join(values)
 
+    def save(self) -> bytes:
+        """Return the datum begun, and what is behind a place where the stream broke."""
+        return bytes(self._pending)
+
+    def restore(self, saved: bytes) -> None:
+        """Go on with the datum begun. A stream that is broken there is found out again."""
+        self._pending, self._fault, self.ends = bytearray(saved), "", ()
+
     def _find_end(self, start: int) -> int:
         """Return the place behind the datum that begins at `start`, or `start` when it is not whole or not there."""
         try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from struct import Struct
 
 from engine.record import MAX_RECORD_BYTES, Oversized
+
+_SAVED = Struct("<QI")  # of a record begun: bytes let go, and bytes of its head; the head and what is kept follow
 
 
 class DelimitedEnvelope:
@@ -66,6 +69,20 @@ class DelimitedEnvelope:
     def wrap(self, values: Sequence[bytes]) -> bytes:
         """Return the records with the separator behind each."""
         return self._separator.join((*values, b""))
+
+    def save(self) -> bytes:
+        """Return the record begun; of one that is too long already, its head and how much was let go."""
+        if not self.pending_bytes:
+            return b""
+        return _SAVED.pack(self._n_dropped, len(self._head)) + self._head + self._pending
+
+    def restore(self, saved: bytes) -> None:
+        """Go on with the record begun. Places in the stream are counted on from where this envelope is."""
+        n_dropped, n_head = _SAVED.unpack_from(saved) if saved else (0, 0)
+        begin = _SAVED.size + n_head
+        self._n_dropped, self._head = n_dropped, saved[_SAVED.size : begin]
+        self._pending = bytearray(saved[begin:])
+        self.ends = ()
 
     def _complete(self, values: list[bytes], separator_bytes: int) -> list[bytes]:
         sizes = [len(value) for value in values]

@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from engine import codecs
 from engine.errors import DescriptorError, NotBuilt
-from engine.streams.transport import Part, Transport
+from engine.streams.transport import Part, RestTransport, Transport
 from engine.streams.words import (
+    DURABLE,
     ENVELOPES,
     ENVELOPES_NOT_BUILT,
     SELF_DELIMITING,
@@ -78,9 +79,9 @@ def _as_batching(value: Any) -> Any:
 
 def _as_durable(value: Any) -> Any:
     if isinstance(value, str):
-        canonical("Durable", value, ("false",), ("disk", "process"))
+        return canonical("Durable", value, DURABLE)
     if value is not False:
-        raise expected("Durable", 'false, "process" or "disk"', value)
+        raise expected("Durable", '"disk", "process" or false', value)
     return value
 
 
@@ -112,7 +113,7 @@ class StreamDescriptor(Part):
     avro: Annotated[Any, BeforeValidator(_check_schema)] = Field(default=INHERIT, alias="Schema")
     batching: Annotated[Batching, BeforeValidator(_as_batching)] = Batching()
     linger_time_ms: NonNegativeInt | None = Field(default=3000, alias="LingerTime")
-    durable: Annotated[bool, BeforeValidator(_as_durable)] = False
+    durable: Annotated[Literal["disk", "process", False], BeforeValidator(_as_durable)] = "disk"
 
     @property
     def encoding_name(self) -> str:
@@ -136,6 +137,7 @@ def describe(descriptor: StreamDescriptor) -> dict[str, Any]:
         "loop": descriptor.loop,
         "skip_to": descriptor.skip_to,
         "skip_to_record": descriptor.skip_to_record,
+        "durable": descriptor.durable if isinstance(descriptor.transport, RestTransport) else None,
     }
     return {key: value for key, value in form.items() if value is not None} | {
         "encoding": encoding.model_dump() if encoding and encoding.unions != "plain" else encoding and encoding.type,

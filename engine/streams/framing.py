@@ -19,6 +19,9 @@ class SeekableBytes(ByteSource, Protocol):
     def seek(self, offset: int) -> None:
         """Go on at that byte; raises `EndOfStream` when closed, `StreamError` when it cannot after all."""
 
+    def resume(self, offset: int) -> None:
+        """Go on where another process had come to; raises `StreamChanged` when it is not what that one read."""
+
 
 class FramedSource:
     """The records of a stream of bytes; a position is the place behind a record, in bytes from the stream's first.
@@ -59,6 +62,14 @@ class FramedSource:
     def seek(self, position: Position) -> None:
         """Go on behind the record of that position."""
         self._source.seek(position)
+        self._begin(position)
+
+    def resume(self, position: Position) -> None:
+        """Go on where another process had come to; raises `StreamChanged` when it is not what that one read."""
+        self._source.resume(position)
+        self._begin(position)
+
+    def _begin(self, position: Position) -> None:
         self._envelope = self._open_envelope()
         self._start = position
         self._values, self._n_taken, self._is_at_end = [], 0, False
@@ -105,6 +116,11 @@ class FramedSink:
     def flush(self) -> Position:
         """Make them safe."""
         return self._sink.flush()
+
+    @property
+    def identity(self) -> str:
+        """The sink's."""
+        return self._sink.identity
 
     def close(self) -> None:
         """Close the sink."""

@@ -15,6 +15,9 @@ class SeekableSource(Source, Protocol):
     def seek(self, position: Position) -> None:
         """Go on there; raises `EndOfStream` when closed, `StreamError` when it cannot after all."""
 
+    def resume(self, position: Position) -> None:
+        """Go on where another process had come to; raises `StreamChanged` when it is not what that one read."""
+
 
 class LoopingSource:
     """A source for ever; its positions begin again with it. One read is of one pass.
@@ -38,6 +41,16 @@ class LoopingSource:
             batch = self._inner.read(max_records, timeout_s)
         self._is_fruitless = False
         return batch
+
+    def seek(self, position: Position) -> None:
+        """Go on behind a record of a pass."""
+        self._inner.seek(position)
+        self._is_fruitless = False
+
+    def resume(self, position: Position) -> None:
+        """Go on in a pass of another process; raises `StreamChanged` when the data are not what that one read."""
+        self._inner.resume(position)
+        self._is_fruitless = False
 
     def close(self) -> None:
         """Close the source."""

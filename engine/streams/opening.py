@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 from engine.envelopes import DatumEnvelope, DelimitedEnvelope
-from engine.errors import DescriptorError, EndOfStream, StreamError
+from engine.errors import DescriptorError, EndOfStream, StreamChanged, StreamError
 from engine.ports import Envelope, Sink, Source
-from engine.record import MAX_RECORD_BYTES
+from engine.record import MAX_RECORD_BYTES, Position
 from engine.schema import Schema
 from engine.streams.batching import BatchedSource
 from engine.streams.framing import FramedSink, FramedSource
@@ -19,7 +20,11 @@ from engine.streams.transport import DiscardTransport, FileTransport, InlineTran
 from engine.transports.discard import DiscardSink
 from engine.transports.file import FileSink, FileSource
 from engine.transports.inline import InlineBytes, InlineRecords
-from engine.transports.rest import RestInbox, RestOutbox
+from engine.transports.outbox import Outbox
+from engine.transports.rest import RestInbox
+
+if TYPE_CHECKING:
+    from engine.state.commits import OutputFence
 
 REST_BYTES = 64 << 20
 """How much may wait in a REST stream, 64 MiB: four of the longest records, or about a million short ones."""
@@ -33,6 +38,7 @@ def open_source(
     model_schema: Schema | None = None,
     inbox_bytes: int = REST_BYTES,
     max_record_bytes: int = MAX_RECORD_BYTES,
+    start: Position | None = None,
 ) -> BatchedSource:
     """Return what reads the stream, one raw record each.
 
@@ -46,6 +52,8 @@ def open_source(
         The bound of a REST stream, whose `RestInbox` is the ``inner`` of what is returned.
     max_record_bytes : int
         A longer record comes as `Oversized`.
+    start : Position, optional
+        Where an earlier process had come to; 0 when it had read nothing. None for a stream that begins.
 
     Raises
     ------
@@ -53,17 +61,28 @@ def open_source(
         The stream cannot be read.
     StreamError
         Its file cannot be opened.
+    StreamChanged
+        Its data are not those that were read before, or are gone.
     """
     nagle_time_ms = stream.descriptor.batching.nagle_time_ms
     return BatchedSource(
-        _open_reader(stream, model_schema, inbox_bytes, max_record_bytes),
+        _open_reader(stream, model_schema, inbox_bytes, max_record_bytes, start),
         stream.descriptor.batching.watermark,
         None if nagle_time_ms is None else nagle_time_ms / 1000,
     )
 
 
-def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES) -> Sink:
-    """Return what writes the stream, one raw record each. A file is emptied here, unless its Append says otherwise.
+def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES, fence: OutputFence | None = None) -> Sink | Outbox:
+    """Return what writes the stream, one raw record each: a sink, or the outbox that clients or a courier empty.
+
+    Parameters
+    ----------
+    stream : Stream
+        Without a `fence` its file is emptied here, unless its Append says otherwise.
+    outbox_bytes : int
+        The bound of an outbox.
+    fence : OutputFence, optional
+        How far an earlier process had written it. What is behind that in a file is taken away.
 
     Raises
     ------
@@ -71,15 +90,17 @@ def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES) -> Sink:
         The stream cannot be written.
     DeliveryFailed
         Its file cannot be opened.
+    StreamChanged
+        Its file is not the one that was written before.
     """
     verify_descriptor(stream.descriptor, slot=1, schema=stream.own_schema)
     match stream.descriptor.transport:
         case RestTransport():
-            return RestOutbox(outbox_bytes)
+            return Outbox(outbox_bytes, fence.seq_no if fence is not None else 0)
         case FileTransport() as file:
             framing = stream.descriptor.framing
             wrap = DelimitedEnvelope(framing.separator.encode()).wrap if framing else b"".join
-            return FramedSink(FileSink(file.path, is_append=file.append), wrap)
+            return FramedSink(FileSink(file.path, is_append=file.append, fence=fence), wrap)
         case _:
             return DiscardSink()
 
@@ -113,23 +134,29 @@ def sample(stream: Stream, n_records: int = 10, *, model_schema: Schema | None =
     return values
 
 
-def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int, max_record_bytes: int) -> Source:
+def _open_reader(
+    stream: Stream,
+    model_schema: Schema | None,
+    inbox_bytes: int,
+    max_record_bytes: int,
+    start: Position | None = None,
+) -> Source:
     descriptor = stream.descriptor
     verify_descriptor(descriptor, slot=0, schema=stream.own_schema)
     open_envelope = partial(_open_envelope, stream, model_schema, max_record_bytes)
     source: SeekableSource
-    start = descriptor.skip_to or 0
+    skip = descriptor.skip_to or 0
     match descriptor.transport:
         case RestTransport() as rest:
             has_envelope = not rest.keeps_boundaries or descriptor.framing is not None
             envelope = open_envelope() if has_envelope else None
-            return RestInbox(inbox_bytes, envelope, not rest.keeps_boundaries, max_record_bytes)
+            return RestInbox(inbox_bytes, envelope, not rest.keeps_boundaries, max_record_bytes, start or 0)
         case InlineTransport() as inline:
             content = inline.content
             if isinstance(content, list):
                 source = InlineRecords(content)
                 word = descriptor.skip_to_record or 0
-                start = {"earliest": 0, "latest": len(content)}[word] if isinstance(word, str) else word
+                skip = {"earliest": 0, "latest": len(content)}[word] if isinstance(word, str) else word
             else:
                 source = FramedSource(InlineBytes(content), open_envelope)
         case FileTransport() as file:
@@ -137,12 +164,14 @@ def _open_reader(stream: Stream, model_schema: Schema | None, inbox_bytes: int, 
             source = FramedSource(FileSource(file.path), open_envelope)
         case DiscardTransport():
             raise DescriptorError("Transport", "discard can only be written")
-    if start:
-        try:
-            source.seek(start)
-        except StreamError:
-            source.close()
-            raise
+    try:
+        if start is not None:
+            source.resume(start)
+        if not start and skip:  # nothing was read yet
+            source.seek(skip)
+    except (StreamError, StreamChanged):
+        source.close()
+        raise
     return LoopingSource(source) if descriptor.loop else source
 
 

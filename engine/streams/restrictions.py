@@ -92,6 +92,13 @@ RESTRICTIONS = (
         ),
     ),
     Restriction(
+        "Durable",
+        "only REST has it: what another transport keeps, it keeps on disk",
+        lambda use: (
+            "durable" in use.descriptor.model_fields_set and not isinstance(use.descriptor.transport, RestTransport)
+        ),
+    ),
+    Restriction(
         "Envelope",
         "a transport that keeps record boundaries takes none",
         _breaks_boundaries,

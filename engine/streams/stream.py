@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
 from engine.streams.restrictions import reference_of, verify_descriptor
-from engine.streams.transport import FileTransport
+from engine.streams.transport import DiscardTransport, FileTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,20 @@ class Stream:
         return None
 
     @property
+    def is_resumable(self) -> bool:
+        """Whether another process can go on where one has stopped reading, or writing.
+
+        A pipe or a terminal is read once; of what was written to one, nothing can be taken back.
+        """
+        transport = self.descriptor.transport
+        return not isinstance(transport, FileTransport) or (self.path is not None and _is_regular(self.path))
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether what is committed for it has to survive a power loss, not only the end of the process."""
+        return self.descriptor.durable == "disk" and not isinstance(self.descriptor.transport, DiscardTransport)
+
+    @property
     def needs_model_schema(self) -> bool:
         """Whether only the model's schema says where its records end."""
         is_cut = self.descriptor.transport.keeps_boundaries or self.descriptor.framing is not None
@@ -92,3 +107,9 @@ def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[s
         schema = parse_schema(descriptor.avro)
     verify_descriptor(descriptor, schema=schema)
     return Stream(name, descriptor, INHERIT if descriptor.avro == INHERIT else schema)
+
+
+def _is_regular(path: Path) -> bool:
+    """Return whether there is an ordinary file, or nothing that keeps one from being there."""
+    # Path's own would raise for a folder that may not be looked into, which whoever opens the file says better.
+    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113

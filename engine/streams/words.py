@@ -14,6 +14,7 @@ TRANSPORTS = ("REST", "file", "inline", "discard")
 TRANSPORTS_NOT_BUILT = (
     "Kafka", "kafka-offset", "HTTP", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time",
 )  # fmt: skip
+DURABLE = ("disk", "process")
 SELF_DELIMITING = ("avro-binary",)
 ENVELOPES = ("delimited",)
 ENVELOPES_NOT_BUILT = ("fixed", "ocf-block", "delimited-csv")

@@ -3,6 +3,7 @@
 from engine.transports.discard import DiscardSink
 from engine.transports.file import FileSink, FileSource
 from engine.transports.inline import InlineBytes, InlineRecords
-from engine.transports.rest import RestInbox, RestOutbox
+from engine.transports.outbox import Outbox
+from engine.transports.rest import Parcel, RestInbox
 
-__all__ = ["DiscardSink", "FileSink", "FileSource", "InlineBytes", "InlineRecords", "RestInbox", "RestOutbox"]
+__all__ = ["DiscardSink", "FileSink", "FileSource", "InlineBytes", "InlineRecords", "Outbox", "Parcel", "RestInbox"]

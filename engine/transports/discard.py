@@ -28,3 +28,8 @@ class DiscardSink:
     def close(self) -> None:
         """Take no more."""
         self._is_closed = True
+
+    @property
+    def identity(self) -> str:
+        """None."""
+        return ""

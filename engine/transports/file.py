@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from engine.errors import DeliveryFailed, EndOfStream, StreamError
+from engine.errors import DeliveryFailed, DiskFull, EndOfStream, StreamChanged, StreamError
 from engine.record import Position
 from engine.transports.interruptible import InterruptibleFile
+
+if TYPE_CHECKING:
+    from engine.state.commits import OutputFence
 
 STANDARD = "-"
 _NAMES = MappingProxyType({0: "standard input", 1: "standard output"})
 # A pipe that poll() calls writable takes this much without blocking; a write that cannot block can be interrupted.
 _PIPE_WRITE_BYTES = select.PIPE_BUF
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNSYNCED = (errno.EACCES, errno.EINVAL)  # a folder that may not be read, or a file system that syncs none
 
 
 def _open(path: str, flags: int, standard_fd: int) -> InterruptibleFile:
@@ -85,6 +93,21 @@ class FileSource:
                 raise self._failed(exc) from exc
             self._is_at_end = False
 
+    def resume(self, offset: int) -> None:
+        """Go on reading where another process had come to.
+
+        Raises
+        ------
+        StreamChanged
+            It cannot be the file that was read: it is shorter, or it is none.
+        """
+        if not self._file.is_regular:
+            raise StreamChanged(self._name, "cannot be gone on with: what was read of it is gone")
+        if (size_bytes := os.fstat(self._file.fd).st_size) < offset:
+            reason = f"has {size_bytes} bytes, and {offset} were read: it is not the file that was read before"
+            raise StreamChanged(self._name, reason)
+        self.seek(offset)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -100,22 +123,48 @@ class FileSink:
     ----------
     path : str
         An existing file is emptied when the sink is opened, unless `is_append`.
+    fence : OutputFence, optional
+        How far it was written before. The file is then cut to that, and written on.
 
     Raises
     ------
     DeliveryFailed
         The file cannot be opened.
+    StreamChanged
+        It is not the file of the fence.
     """
 
-    def __init__(self, path: str, *, is_append: bool = False) -> None:
+    def __init__(self, path: str, *, is_append: bool = False, fence: OutputFence | None = None) -> None:
         self._name = _NAMES[1] if path == STANDARD else path
+        is_resumed = fence is not None and bool(fence.identity)  # without one, nothing of ours was ever in a file
+        # Of a file in a folder that may not be looked into, Path.exists raises what _open says better.
+        is_new = path != STANDARD and not os.path.exists(path)  # noqa: PTH110
+        if is_new and is_resumed:
+            raise StreamChanged(path, "is not there any more, and was written before")
+        keeps = os.O_APPEND if is_append else 0 if is_resumed else os.O_TRUNC
         try:
-            self._file = _open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if is_append else os.O_TRUNC), 1)
+            self._file = _open(path, os.O_WRONLY | os.O_CREAT | keeps, 1)
         except OSError as exc:
             raise self._failed(exc) from exc
         self._is_regular = self._file.is_regular
         self._can_cut = self._is_regular and path != STANDARD  # what others wrote to our standard output is theirs
         self._length = self._safe_length = os.fstat(self._file.fd).st_size if self._can_cut else 0
+        try:
+            if fence is not None and is_resumed:
+                self._resume(fence)
+            if is_new and self._is_regular:
+                self._sync_folder(path)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def identity(self) -> str:
+        """The file's device and inode; empty for what is no file."""
+        if not self._can_cut:
+            return ""
+        status = os.fstat(self._file.fd)
+        return f"{status.st_dev}:{status.st_ino}"
 
     def write(self, data: bytes) -> None:
         """Hand the bytes to the system. A reader of standard output that went away is its ``__cause__``."""
@@ -130,7 +179,7 @@ class FileSink:
                     continue
                 except OSError as exc:
                     self._cut()
-                    raise self._failed(exc) from exc
+                    raise self._failed(exc, is_cut=self._can_cut) from exc
                 self._length += n_written
                 rest = rest[n_written:]
 
@@ -152,7 +201,7 @@ class FileSink:
                 os.fdatasync(self._file.fd)
             except OSError as exc:
                 self._cut()
-                raise self._failed(exc) from exc
+                raise self._failed(exc, is_cut=self._can_cut) from exc
         self._safe_length = self._length
 
     def _cut(self) -> None:
@@ -165,5 +214,30 @@ class FileSink:
                 raise DeliveryFailed(self._name, reason) from exc
         self._length = self._safe_length
 
-    def _failed(self, exc: OSError) -> DeliveryFailed:
-        return DeliveryFailed(self._name, str(exc.strerror))
+    def _resume(self, fence: OutputFence) -> None:
+        """Take away what was written and not committed."""
+        # A device may have another number after a restart of the machine, and a file has its inode's for life.
+        if self.identity.partition(":")[2] != fence.identity.partition(":")[2]:
+            raise StreamChanged(self._name, "is another file than the one that was written before")
+        if self._length < fence.position:
+            reason = f"has {self._length} bytes, and {fence.position} were written: something has cut it"
+            raise StreamChanged(self._name, reason)
+        self._safe_length = fence.position
+        self._cut()
+        self._sync()
+
+    def _sync_folder(self, path: str) -> None:
+        """Make the file's name survive a power loss."""
+        try:
+            fd = os.open(Path(path).resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            if exc.errno not in _UNSYNCED:
+                raise self._failed(exc) from exc
+
+    def _failed(self, exc: OSError, *, is_cut: bool = False) -> DeliveryFailed:
+        """Return the error; it may be tried again where the disk is full and the file `is_cut` back."""
+        return (DiskFull if is_cut and exc.errno in _FULL else DeliveryFailed)(self._name, str(exc.strerror))

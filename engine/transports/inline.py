@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.errors import EndOfStream
+from engine.errors import EndOfStream, StreamChanged
 from engine.record import Batch
 
 
@@ -28,6 +28,11 @@ class InlineRecords:
         if self._is_closed:
             raise EndOfStream
         self._at = position
+
+    def resume(self, position: int) -> None:
+        """Go on where another process had come to; raises `StreamChanged` when there are fewer records."""
+        _check_length(len(self._values), position, "records")
+        self.seek(position)
 
     def close(self) -> None:
         """Return nothing more."""
@@ -55,6 +60,17 @@ class InlineBytes:
             raise EndOfStream
         self._at = offset
 
+    def resume(self, offset: int) -> None:
+        """Go on where another process had come to; raises `StreamChanged` when there are fewer bytes."""
+        _check_length(len(self._data), offset, "bytes")
+        self.seek(offset)
+
     def close(self) -> None:
         """Return nothing more."""
         self._is_closed = True
+
+
+def _check_length(length: int, position: int, what: str) -> None:
+    if length < position:
+        reason = f"have {length} {what}, and {position} were read: they are not the data that were read before"
+        raise StreamChanged("The data in the stream's descriptor", reason)

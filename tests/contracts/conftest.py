@@ -20,7 +20,7 @@ from engine.envelopes import DatumEnvelope, DelimitedEnvelope
 from engine.streams.batching import BatchedSource
 from engine.streams.framing import FramedSink, FramedSource
 from engine.streams.looping import LoopingSource
-from engine.transports import DiscardSink, FileSink, FileSource, InlineBytes, InlineRecords, RestInbox, RestOutbox
+from engine.transports import DiscardSink, FileSink, FileSource, InlineBytes, InlineRecords, RestInbox
 
 ROOM = 1 << 20
 LINES = DelimitedEnvelope().wrap
@@ -35,6 +35,7 @@ class SourceCase:
     waiting: Callable[[Path], Any] | None = None
     has_end: bool = True
     is_seekable: bool = False
+    is_looping: bool = False
 
 
 def file_of(values: Sequence[bytes], folder: Path) -> FileSource:
@@ -50,7 +51,7 @@ def idle_pipe(folder: Path) -> FileSource:
 
 def inbox_of(values: Sequence[bytes], _: Path) -> RestInbox:
     inbox = RestInbox(ROOM)
-    inbox.put(*values)
+    inbox.put(inbox.split(values))
     return inbox
 
 
@@ -77,6 +78,7 @@ SOURCES = [
         lambda values, _: LoopingSource(InlineRecords(values)),
         lambda folder: LoopingSource(FramedSource(idle_pipe(folder), DelimitedEnvelope)),
         has_end=False,
+        is_looping=True,
     ),
 ]
 
@@ -106,17 +108,6 @@ def full_pipe(wrapped: Callable[[FileSink], Any], folder: Path, stack: ExitStack
     return wrapped(FileSink(str(folder / "pipe"))), lambda: select.select([reader], [], []) and None
 
 
-def outbox_and_contents(_: Path) -> tuple[RestOutbox, Callable[[], bytes]]:
-    outbox = RestOutbox(ROOM)
-    return outbox, lambda: LINES([value for _, value in outbox.peek()])
-
-
-def full_outbox(_: Path, __: ExitStack) -> tuple[RestOutbox, Callable[[], None]]:
-    outbox = RestOutbox(max_bytes=1)
-    outbox.write([b"in the way"])
-    return outbox, lambda: None
-
-
 BYTE_SINKS = [
     SinkCase(
         FileSink,
@@ -125,7 +116,6 @@ BYTE_SINKS = [
     )
 ]
 SINKS = [
-    SinkCase(RestOutbox, outbox_and_contents, full_outbox),
     SinkCase(DiscardSink, lambda _: (DiscardSink(), lambda: None)),
     SinkCase(
         FramedSink,
@@ -159,6 +149,7 @@ CASES = {
     "source_case": SOURCES,
     "ending_source_case": [case for case in SOURCES if case.has_end],
     "seekable_source_case": [case for case in SOURCES if case.is_seekable],
+    "resumable_source_case": [case for case in SOURCES if case.is_seekable or case.is_looping],
     "waiting_source_case": [case for case in SOURCES if case.waiting],
     "byte_source_case": BYTE_SOURCES,
     "waiting_byte_source_case": [case for case in BYTE_SOURCES if case.waiting],

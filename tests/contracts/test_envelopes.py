@@ -58,3 +58,25 @@ def test_the_end_comes_once(envelope_case):
     assert envelope.pending_bytes == 0
     assert envelope.finish() == []
     assert list(envelope.ends) == []
+
+
+def test_another_envelope_goes_on_where_one_was_saved(envelope_case):
+    data = envelope_case.opened().wrap(envelope_case.records)
+    for cut in range(len(data) + 1):
+        first, second = envelope_case.opened(), envelope_case.opened()
+        values = first.feed(data[:cut])
+        saved = first.save()
+        assert bool(saved) is bool(first.pending_bytes)
+        second.restore(saved)
+        assert second.pending_bytes == first.pending_bytes
+        assert values + second.feed(data[cut:]) + second.finish() == list(envelope_case.records)
+
+
+def test_an_envelope_goes_back_to_where_it_was_saved(envelope_case):
+    envelope = envelope_case.opened()
+    data = envelope.wrap(envelope_case.records)
+    values = envelope.feed(data[:-1])
+    saved = envelope.save()
+    envelope.feed(data[-1:] + data[:-1])
+    envelope.restore(saved)
+    assert values + envelope.feed(data[-1:]) + envelope.finish() == list(envelope_case.records)

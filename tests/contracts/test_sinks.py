@@ -58,6 +58,12 @@ def test_closing_flushes_and_may_be_done_twice(sink_case, tmp_path):
     assert contents() in (b"1\n", None)
 
 
+def test_a_sink_says_what_it_writes_to(sink_case, tmp_path):
+    sink, contents = sink_case.opened(tmp_path)
+    assert bool(sink.identity) is (contents() is not None)
+    sink.close()
+
+
 def test_a_closed_sink_takes_nothing(sink_case, tmp_path):
     sink, _ = sink_case.opened(tmp_path)
     sink.close()

@@ -12,7 +12,7 @@ import pytest
 
 import engine.streams
 import engine.transports
-from engine.errors import EndOfStream
+from engine.errors import EndOfStream, StreamChanged
 
 RECORDS = [b"1", b"22", b"", b"4444", b"5"]
 N_RECORDS = len(RECORDS)
@@ -72,6 +72,27 @@ def test_positions_behind_a_seek_are_those_from_before(seekable_source_case, tmp
     positions = read_all(source)[1]
     source.seek(positions[1])
     assert read_all(source, 3)[1] == positions[2:]
+    source.close()
+
+
+def test_another_process_goes_on_behind_any_position(resumable_source_case, tmp_path):
+    source = resumable_source_case.filled(RECORDS, tmp_path)
+    positions = [0, *read_all(source)[1]]
+    source.close()
+    for index, position in enumerate(positions[:-1]):
+        source = resumable_source_case.filled(RECORDS, tmp_path)
+        source.resume(position)
+        assert read_all(source, N_RECORDS - index) == (RECORDS[index:], positions[index + 1 :])
+        source.close()
+
+
+def test_data_that_are_fewer_than_was_read_are_refused(resumable_source_case, tmp_path):
+    source = resumable_source_case.filled(RECORDS, tmp_path)
+    position = read_all(source)[1][-1]
+    source.close()
+    source = resumable_source_case.filled(RECORDS[:2], tmp_path)
+    with pytest.raises(StreamChanged, match=f"{position} were read"):
+        source.resume(position)
     source.close()
 
 

@@ -3,10 +3,11 @@ import os
 
 import pytest
 
-from engine.errors import DeliveryFailed, DescriptorError, EndOfStream, StreamError
+from engine.errors import DeliveryFailed, DescriptorError, EndOfStream, StreamChanged, StreamError
 from engine.schema import parse_schema
+from engine.state.commits import OutputFence
 from engine.streams import open_sink, open_source, parse_descriptor, resolve_stream, sample
-from engine.transports import DiscardSink, RestInbox, RestOutbox
+from engine.transports import DiscardSink, Outbox, RestInbox
 
 
 def stream_of(**fields):
@@ -112,16 +113,16 @@ def test_a_rest_stream_is_read_from_its_inbox(fields, records):
     source = open_source(stream_of(**fields))
     assert isinstance(source.inner, RestInbox)
     for body, expected in zip([b"1\n2", b"3\n"], records, strict=True):
-        source.inner.put(body)
+        source.inner.put(source.inner.split([body]))
         assert source.read(10, 0.0).values == expected
     source.close()
 
 
 def test_an_inbox_is_bounded():
     source = open_source(stream_of(Transport="REST"), inbox_bytes=10)
-    source.inner.put(b"1")
+    source.inner.put(source.inner.split([b"1"]))
     with pytest.raises(Exception, match="Try again"):
-        source.inner.put(b"2")
+        source.inner.split([b"2"])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_append_keeps_what_is_there(tmp_path):
 
 
 def test_rest_and_discard_are_written_to():
-    assert isinstance(open_sink(stream_of(Transport="REST")), RestOutbox)
+    assert isinstance(open_sink(stream_of(Transport="REST")), Outbox)
     assert isinstance(open_sink(stream_of(Transport="discard")), DiscardSink)
 
 
@@ -173,6 +174,65 @@ def test_a_pipe_cannot_be_skipped_in(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StreamError, match="Illegal seek"):
         open_source(file_stream(tmp_path / "pipe", SkipTo=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "records"),
+    [
+        ({}, 0, ["one", "two", "three"]),
+        ({}, 4, ["two", "three"]),
+        ({}, 13, []),
+        ({"SkipTo": 4}, 0, ["two", "three"]),
+        ({"SkipTo": 4}, 8, ["three"]),
+    ],
+)
+def test_a_file_is_gone_on_with_in_place_of_what_is_skipped(tmp_path, fields, start, records):
+    (tmp_path / "in").write_bytes(b"one\ntwo\nthree")
+    found = records_of(file_stream(tmp_path / "in", **fields), start=start)
+    assert found == [record.encode() for record in records]
+
+
+@pytest.mark.parametrize(("start", "records"), [(0, [b"2", b"3"]), (1, [b"2", b"3"]), (2, [b"3"])])
+def test_inline_data_are_gone_on_with(start, records):
+    inline = {"Type": "inline", "Data": ["1", "2", "3"]}
+    assert records_of(stream_of(Transport=inline, SkipToRecord=1), start=start) == records
+
+
+def test_a_loop_goes_on_in_its_pass(tmp_path):
+    (tmp_path / "in").write_bytes(b"1\n2\n")
+    source = open_source(file_stream(tmp_path / "in", Loop=True), start=2)
+    assert [source.read(10, 10.0).values for _ in range(2)] == [[b"2"], [b"1", b"2"]]
+    source.close()
+
+
+def test_a_file_that_another_process_cannot_have_read_is_named(tmp_path):
+    (tmp_path / "in").write_bytes(b"one\n")
+    with pytest.raises(StreamChanged, match=f"{tmp_path / 'in'} has 4 bytes, and 5 were read"):
+        open_source(file_stream(tmp_path / "in"), start=5)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StreamChanged, match="what was read of it is gone"):
+        open_source(file_stream(tmp_path / "pipe"), start=0)
+
+
+def test_a_rest_stream_goes_on_counting():
+    source = open_source(stream_of(Transport="REST"), start=7)
+    source.inner.put(source.inner.split([b"1"]))
+    assert list(source.read(10, 0.0).positions) == [8]
+    outbox = open_sink(stream_of(Transport="REST"), fence=OutputFence(1, 7, 7))
+    outbox.publish([b"a"])
+    assert outbox.last_seq == 8
+
+
+def test_a_file_is_written_on_behind_the_fence(tmp_path):
+    sink = open_sink(file_stream(tmp_path / "out"))
+    sink.write([b"1"])
+    fence = OutputFence(1, sink.flush(), 1, sink.identity)
+    sink.write([b"never committed"])
+    sink.close()
+    sink = open_sink(file_stream(tmp_path / "out"), fence=fence)
+    sink.write([b"2"])
+    sink.close()
+    assert (tmp_path / "out").read_bytes() == b"1\n2\n"
 
 
 def test_a_sample_is_the_first_records_of_a_reader_of_its_own(tmp_path):

@@ -16,6 +16,7 @@ def test_only_the_transport_is_required_and_the_defaults_are_these():
         "batching": {"watermark": 1000, "nagle_time": 0},
         "loop": False,
         "linger_time": 3000,
+        "durable": "disk",
     }
 
 
@@ -32,7 +33,6 @@ def test_every_field_is_read():
         "Schema": {"$ref": "double"},
         "Batching": {"Watermark": None, "NagleTime": 5},
         "LingerTime": None,
-        "Durable": False,
         "Rejects": None,
     }
     assert describe(parse_descriptor(json.dumps(source).encode())) == {
@@ -195,8 +195,6 @@ def test_what_is_no_json_object_is_refused(text, words):
         ({**REST, "Envelope": {"Type": "fixed", "Size": 3}}, 'Envelope "fixed"'),
         ({**REST, "Batching": "explicit"}, 'Batching "explicit"'),
         ({**REST, "Batching": {"Watermark": None, "NagleTime": None}}, "explicit"),
-        ({**REST, "Durable": "disk"}, 'Durable "disk"'),
-        ({**REST, "Durable": "process"}, 'Durable "process"'),
         ({**REST, "Rejects": {"$ref": "bad"}}, 'Field "Rejects"'),
         ({**REST, "EndMarker": "$end"}, 'Field "EndMarker"'),
     ],

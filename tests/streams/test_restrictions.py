@@ -33,6 +33,8 @@ BROKEN = [
     ({**FILE, "SkipToRecord": "latest"}, None, "SkipToRecord", "a seekable stream of records"),
     ({**PIECE, "SkipToRecord": 1}, None, "SkipToRecord", "a seekable stream of records"),
     ({**FILE, "SkipTo": 1}, 1, "SkipTo", "only an input can skip"),
+    ({**FILE, "Durable": False}, None, "Durable", "only REST has it"),
+    ({**DISCARD, "Durable": "disk"}, 1, "Durable", "only REST has it"),
     ({**LIST, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
     ({**DISCARD, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
     ({**FILE, **AVRO, "Envelope": "delimited"}, None, "Envelope", "cannot be delimited"),
@@ -48,6 +50,8 @@ BROKEN = [
 FINE = [
     ({**REST}, 0),
     ({**REST}, 1),
+    ({**REST, "Durable": "process"}, 0),
+    ({**CHUNKED, "Durable": False}, 1),
     ({**CHUNKED, "Envelope": "delimited"}, 0),
     ({**CHUNKED, **AVRO}, 0),
     ({**FILE, "Loop": True, "SkipTo": 3}, 0),

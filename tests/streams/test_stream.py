@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from engine.errors import AssetNotFound, DescriptorError, SchemaInvalid
@@ -53,3 +55,31 @@ def test_a_stream_says_what_the_manifold_asks():
     assert (stream.transport, stream.encoding, stream.tagged_unions) == ("REST", "json", True)
     plain = resolve(Encoding=None)
     assert (plain.encoding, plain.tagged_unions) == ("null", False)
+
+
+def test_a_stream_says_whether_it_can_be_gone_on_with(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    found = {
+        name: resolve(Transport={"Type": "file", "Path": name if name == "-" else str(tmp_path / name)}).is_resumable
+        for name in ("file", "link", "not there yet", "pipe", ".", "-")
+    }
+    assert found == {"file": True, "link": True, "not there yet": True, "pipe": False, ".": False, "-": False}
+    assert resolve(Transport={"Type": "inline", "Data": []}).is_resumable
+    assert resolve().is_resumable
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_synced"),
+    [
+        ({}, True),
+        ({"Durable": "disk"}, True),
+        ({"Durable": "Process"}, False),
+        ({"Durable": False}, False),
+        ({"Transport": "discard"}, False),
+        ({"Transport": {"Type": "file", "Path": "x"}}, True),
+    ],
+)
+def test_a_stream_says_whether_it_must_survive_a_power_loss(fields, is_synced):
+    assert resolve(**fields).is_synced is is_synced

@@ -1,10 +1,13 @@
+import errno
 import os
 import resource
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from engine.errors import DeliveryFailed, EndOfStream, StreamError
+from engine.errors import DeliveryFailed, DiskFull, EndOfStream, StreamChanged, StreamError
+from engine.state.commits import OutputFence
 from engine.transports import FileSink, FileSource
 
 
@@ -156,3 +159,179 @@ def test_a_write_that_fails_half_way_is_cut_back_to_what_was_flushed(tmp_path, i
     assert sink.flush() == 11
     sink.close()
     assert path.read_bytes() == b"safe\nagain\n"
+
+
+def fence_of(sink, position):
+    return OutputFence(1, position, 1, sink.identity)
+
+
+@pytest.mark.parametrize("is_append", [False, True])
+def test_a_file_is_gone_on_with_behind_the_fence(tmp_path, is_append):
+    path = tmp_path / "out"
+    path.write_bytes(b"old\n")
+    first = FileSink(str(path), is_append=is_append)
+    first.write(b"committed\n")
+    fence = fence_of(first, first.flush())
+    first.write(b"never committed\n")
+    first.close()
+    again = FileSink(str(path), is_append=is_append, fence=fence)
+    assert again.flush() == fence.position
+    again.write(b"more\n")
+    again.close()
+    assert path.read_bytes() == (b"old\n" if is_append else b"") + b"committed\nmore\n"
+
+
+def test_a_fence_of_nothing_that_was_written_begins_a_file_anew(tmp_path):
+    path = tmp_path / "out"
+    path.write_bytes(b"never committed\n")
+    FileSink(str(path), fence=OutputFence(1)).close()
+    assert path.read_bytes() == b""
+
+
+def shortened(path):
+    os.truncate(path, 3)
+
+
+def replaced(path):
+    path.rename(path.with_name("before"))
+    path.write_bytes(b"something longer that somebody else has written\n")
+
+
+def removed(path):
+    path.unlink()
+
+
+def made_a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+    os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (shortened, "has 3 bytes, and 10 were written: something has cut it"),
+        (replaced, "is another file than the one that was written before"),
+        (removed, "is not there any more, and was written before"),
+        (made_a_pipe, "is another file than the one that was written before"),
+    ],
+)
+def test_a_file_that_is_not_the_one_of_the_fence_is_refused_and_left_alone(tmp_path, change, reason):
+    path = tmp_path / "out"
+    sink = FileSink(str(path))
+    sink.write(b"committed\n")
+    fence = fence_of(sink, sink.flush())
+    sink.close()
+    change(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StreamChanged, match=f"{path} {reason}. Run without --resume, or reset the engine."):
+        FileSink(str(path), fence=fence)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_standard_output_is_written_on_and_nothing_of_it_taken_back(pipe_as):
+    reader = pipe_as(1)
+    sink = FileSink("-", fence=OutputFence(1, 100, 5, ""))
+    assert sink.identity == ""
+    sink.write(b"1\n")
+    sink.close()
+    assert os.read(reader, 100) == b"1\n"
+    os.close(reader)
+
+
+@pytest.mark.parametrize("is_append", [False, True])
+def test_a_full_disk_can_be_tried_again(tmp_path, monkeypatch, is_append):
+    path = tmp_path / "out"
+    sink = FileSink(str(path), is_append=is_append)
+    sink.write(b"safe\n")
+    sink.flush()
+    sink.write(b"not flushed\n")
+    write = os.write
+
+    def full(fd, data):
+        monkeypatch.setattr(os, "write", fail)
+        return write(fd, data[:3])
+
+    def fail(_fd, _data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(DiskFull, match="No space left on device"):
+        sink.write(b"again\n")
+    assert path.read_bytes() == b"safe\n"
+    monkeypatch.setattr(os, "write", write)
+    sink.write(b"not flushed\nagain\n")
+    assert sink.flush() == 23
+    sink.close()
+    assert path.read_bytes() == b"safe\nnot flushed\nagain\n"
+
+
+def test_a_disk_that_turns_out_to_be_full_at_the_flush_can_be_tried_again(tmp_path, monkeypatch):
+    sink = FileSink(str(tmp_path / "out"))
+    sink.write(b"1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda _: (_ for _ in ()).throw(OSError(errno.EDQUOT, "Disk quota exceeded")))
+        with pytest.raises(DiskFull, match="Disk quota exceeded"):
+            sink.flush()
+    sink.write(b"1\n")
+    assert sink.flush() == 2
+    sink.close()
+
+
+def test_what_cannot_be_cut_back_is_not_to_be_tried_again():
+    sink = FileSink("/dev/full")
+    with pytest.raises(DeliveryFailed) as caught:
+        sink.write(b"1\n")
+    assert not isinstance(caught.value, DiskFull)
+    sink.close()
+
+
+def synced_folders(monkeypatch):
+    found = []
+    monkeypatch.setattr(os, "fsync", lambda fd: found.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
+    return found
+
+
+def test_the_name_of_a_new_file_survives_a_power_loss(tmp_path, monkeypatch):
+    found = synced_folders(monkeypatch)
+    for _ in range(2):
+        FileSink(str(tmp_path / "out")).close()
+    assert found == [str(tmp_path)]
+
+
+def test_the_name_of_a_file_behind_a_link_survives_a_power_loss(tmp_path, monkeypatch):
+    found = synced_folders(monkeypatch)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "there" / "out")
+    FileSink(str(tmp_path / "out")).close()
+    assert found == [str(tmp_path / "there")]
+
+
+def test_reading_goes_on_where_another_process_had_come_to(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(b"1\n2\n")
+    source = FileSource(str(path))
+    source.resume(2)
+    assert source.read(100, 0.0) == b"2\n"
+    source.close()
+
+
+def test_a_file_that_is_shorter_than_what_was_read_is_refused(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(b"1\n")
+    source = FileSource(str(path))
+    with pytest.raises(StreamChanged, match=f"{path} has 2 bytes, and 4 were read: it is not the file that was read"):
+        source.resume(4)
+    source.close()
+
+
+@pytest.mark.parametrize("position", [0, 2])
+def test_a_pipe_cannot_be_gone_on_with(tmp_path, pipe_as, position):
+    writer = pipe_as(0)
+    os.mkfifo(tmp_path / "pipe")
+    for path, name in (("-", "standard input"), (str(tmp_path / "pipe"), str(tmp_path / "pipe"))):
+        source = FileSource(path)
+        with pytest.raises(StreamChanged, match=f"{name} cannot be gone on with: what was read of it is gone"):
+            source.resume(position)
+        source.close()
+    os.close(writer)
