@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .venv/bin/uv)
 RUN := .venv/bin/python
 DATA ?=
+KILLS ?= 50
 
 # A machine whose traffic passes a proxy names that proxy's certificate in SSL_CERT_FILE; uv reads it, pip has its own name.
 ifdef SSL_CERT_FILE
@@ -14,7 +15,7 @@ export PIP_CERT ?= $(SSL_CERT_FILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint unit bench train lock clean
+.PHONY: help demo test check lint unit bench torture train lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -38,6 +39,9 @@ unit: .venv/installed
 
 bench: .venv/installed  ## Measure what a record costs; the figures of this machine land in benchmarks/results/local/
 	$(RUN) -m benchmarks
+
+torture: .venv/installed  ## Kill engines at work; nothing may be lost or come twice; KILLS=1000
+	$(RUN) -m engine torture --kills $(KILLS)
 
 train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.csv and CPIAUCSL.csv from there
 	.venv-train/bin/python -m demo.train $(if $(DATA),--data "$(DATA)")

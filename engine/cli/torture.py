@@ -1,0 +1,201 @@
+"""``engine torture``: engines are killed at work, and nothing may be lost or come twice."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shlex
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli import exits
+from engine.cli.desk import Desk, pass_desk
+from engine.cli.printing import output_option, print_json, print_table, talk
+from engine.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from engine.torture import Report, Subject
+
+RECORDS_PER_KILL = 400  # what the built-in scripts score between two kills, and a little more
+MAX_RECORDS = 20_000  # ten seconds of work: beyond that another pass begins
+N_KILLS = 50
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(cls=Verb, short_help="Kill engines at work and look what is lost: nothing.")
+@click.argument("script", type=_file, required=False)
+@click.argument("input", type=_file, required=False)
+@click.option("--kills", "n_kills", type=click.IntRange(min=1), default=N_KILLS, show_default=True, metavar="N")
+@click.option("--seed", type=int, metavar="N", help="Repeats a run: decides who is killed when.")
+@click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; may be given again.")
+@click.option("--jobs", "n_jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cases at a time.")
+@click.option("--keep", "is_kept", is_flag=True, help="Keep the folder of a pass in which something was wrong.")
+@click.option("--schema", multiple=True, metavar="NAME=FILE", help="As for engine run.")
+@click.option("--attachment", multiple=True, metavar="FILE", help="As for engine run.")
+@click.option("--encoding", metavar="NAME", help="As for engine run.")
+@click.option("--engine", "program", hidden=True, metavar="COMMAND", help="What is killed, in place of this engine.")
+@output_option
+@pass_desk
+@click.pass_context
+def torture(
+    ctx: click.Context,
+    desk: Desk,
+    /,
+    script: Path | None,
+    input: Path | None,  # noqa: A002 - the argument's name in the help
+    n_kills: int,
+    seed: int | None,
+    names: tuple[str, ...],
+    n_jobs: int,
+    is_kept: bool,
+    program: str | None,
+    form: str,
+    **options: Any,
+) -> None:
+    """Kill engines that run SCRIPT on INPUT; nothing may be lost, and nothing may come twice.
+
+    Other engines go on, and what came out is compared with a run that nobody killed. Engines are killed with SIGKILL:
+    at every step of a commit in turn, and at random moments; so is the process that runs the script. Without SCRIPT,
+    scripts and inputs of the engine's own go through every case. The exit code is 0 when nothing was lost and nothing
+    came twice.
+
+    Examples: engine torture model_scripts/average.py prices.jsons
+              engine torture --kills 200
+              engine torture --case rest-disk --case http --seed 7
+    """
+    from engine.torture import CASES, engine_environ
+
+    if script is not None and input is None:
+        raise click.UsageError("INPUT is missing: a file with what SCRIPT is to score.")
+    if unknown := [name for name in names if name not in CASES]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(CASES)}.", param_hint="--case")
+    chosen = names or (tuple(CASES) if script is None else ("file",))
+    seed = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
+    command = shlex.split(program) if program else [sys.executable, "-m", "engine"]
+    with _folder(is_kept=is_kept) as folder, _bar(n_kills) as on_kill:
+
+        def work(nth: int) -> Report:
+            from engine.torture import torture as kill_engines
+
+            share = n_kills // len(chosen) + (nth < n_kills % len(chosen))
+            place = folder / chosen[nth]
+            place.mkdir()
+            subject = _subject(chosen[nth], place, command, engine_environ(), script, input, share, desk, options)
+            return kill_engines(subject, max(share, 1), seed + nth, is_kept=is_kept, on_kill=on_kill)
+
+        with ThreadPoolExecutor(n_jobs) as pool:
+            reports = list(pool.map(work, range(len(chosen))))
+    _print(reports, seed, form)
+    ctx.exit(exits.OK if all(report.is_right for report in reports) else exits.FAILURE)
+
+
+def _subject(
+    name: str,
+    place: Path,
+    command: Sequence[str],
+    environ: dict[str, str],
+    script: Path | None,
+    source: Path | None,
+    n_kills: int,
+    desk: Desk,
+    options: dict[str, Any],
+) -> Subject:
+    from engine.registry import library_of
+    from engine.torture import CASES, BuiltIn, Own
+
+    if script is None or source is None:
+        n_records = min(max(n_kills, 2) * RECORDS_PER_KILL, MAX_RECORDS)
+        return BuiltIn(CASES[name], place, command, environ, n_records=n_records)
+    library = desk.library
+    if library is None and (found := library_of(script)) is not None:
+        library = found.root
+    words = [word for key in ("schema", "attachment") for given in options[key] for word in (f"--{key}", given)]
+    words += ["--encoding", options["encoding"]] if options["encoding"] else []
+    return Own(CASES[name], place, command, environ, script=script, source=source, options=words, library=library)
+
+
+@contextlib.contextmanager
+def _folder(*, is_kept: bool) -> Iterator[Path]:
+    if is_kept:
+        yield Path(tempfile.mkdtemp(prefix="engine-torture-"))
+        return
+    with tempfile.TemporaryDirectory(prefix="engine-torture-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _bar(n_kills: int) -> Iterator[Callable[[], None]]:
+    """Show how many were killed, where a person watches; yields what is to be called for each."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("killed"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar, lock = progress.add_task("", total=n_kills), threading.Lock()
+
+        def advance() -> None:
+            with lock:
+                progress.advance(bar)
+
+        yield advance
+
+
+def _print(reports: Sequence[Report], seed: int, form: str) -> None:
+    recoveries_s = [second for report in reports for second in report.recoveries_s]
+    totals = {
+        "kills": sum(report.n_kills for report in reports),
+        "lost": sum(report.n_lost for report in reports),
+        "repeated": sum(report.n_repeated for report in reports),
+        "recovery_p50_s": round(statistics.median(recoveries_s), 3) if recoveries_s else 0.0,
+        "recovery_max_s": round(max(recoveries_s, default=0.0), 3),
+    }
+    if form == "json":
+        print_json({"seed": seed, **totals, "cases": [_case(report) for report in reports]})
+        return
+    headings = ("Case", "Kills", "Step", "Random", "Jet", "Passes", "Outputs", "Lost", "Repeated", "p50 s", "max s")
+    print_table(headings, map(_row, reports))
+    for report in reports:
+        for reason in report.reasons:
+            talk(f"{report.name}: {reason}")
+    talk(f"seed {seed}")
+    click.echo(" ".join(f"{name} {value}" for name, value in totals.items()))
+
+
+def _row(report: Report) -> list[Any]:
+    return [
+        report.name,
+        report.n_kills,
+        *(report.kills.get(way, 0) for way in ("step", "random", "jet")),
+        report.n_passes,
+        report.n_outputs,
+        report.n_lost,
+        report.n_repeated,
+        round(report.recovery_p50_s, 2),
+        round(report.recovery_max_s, 2),
+    ]
+
+
+def _case(report: Report) -> dict[str, Any]:
+    return {
+        "case": report.name,
+        "kills": report.n_kills,
+        "by": report.kills,
+        "passes": report.n_passes,
+        "outputs": report.n_outputs,
+        "lost": report.n_lost,
+        "repeated": report.n_repeated,
+        "recovery_p50_s": round(report.recovery_p50_s, 3),
+        "recovery_max_s": round(report.recovery_max_s, 3),
+        "reasons": report.reasons,
+    }

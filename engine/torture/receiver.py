@@ -1,0 +1,63 @@
+"""``python -m engine.torture.receiver PORT LOG``: takes posted outputs, notes them, and answers badly now and then.
+
+It is a process of its own, so that nobody who is killed takes it along. Every request that it has heard is a line of
+the log, with its ``Idempotency-Key``, before it is answered: one in eight is then answered with 503, and one in eight
+not at all, so that the sender must ask again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+_BAD_SHARE = 0.125
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    log_fd: int
+
+    def do_POST(self) -> None:
+        """Note the request, and answer it."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        line = {"key": self.headers.get("Idempotency-Key", ""), "body": base64.b64encode(body).decode()}
+        os.write(self.log_fd, json.dumps(line).encode() + b"\n")
+        chance = random.random()  # noqa: S311 - no secret
+        if chance < _BAD_SHARE:
+            self.close_connection = True
+            return
+        self.send_response(503 if chance < 2 * _BAD_SHARE else 200)
+        if chance < 2 * _BAD_SHARE:
+            self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def main() -> None:
+    """Listen until killed."""
+    port, log = int(sys.argv[1]), Path(sys.argv[2])
+    _Handler.log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    ThreadingHTTPServer(("127.0.0.1", port), _Handler).serve_forever()
+
+
+def read_log(log: Path) -> tuple[list[tuple[str, bytes]], int]:
+    """Return the requests that count, by key in order of arrival, and how many came again with another body."""
+    bodies: dict[str, bytes] = {}
+    n_changed = 0
+    for line in log.read_bytes().splitlines() if log.exists() else ():
+        request = json.loads(line)
+        body = base64.b64decode(request["body"])
+        n_changed += bodies.setdefault(request["key"], body) != body
+    return list(bodies.items()), n_changed
+
+
+if __name__ == "__main__":
+    main()
