@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import GeneratorType
@@ -16,6 +17,7 @@ from engine.errors import ActionFailed, ConfigError, DataError, EngineError, Hoo
 from engine.jet.answer import FLUSH_BYTES, Answer
 from engine.jet.changes import ChangedFrames
 from engine.jet.keeping import try_state
+from engine.jet.keyed import KeyedMemory
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
 from engine.jet.memory import Memory, ModuleMemory, Resolve
 from engine.ports import Codec
@@ -47,10 +49,18 @@ class Worker:
     ask : callable, optional
         Takes what the script asks of cells and pools, ``[verb, scope, key, name, value]``, and returns the engine's
         answer. Without it they live here.
+    clock : callable
+        Returns the seconds since 1970: by it keys are forgotten.
     """
 
-    def __init__(self, send: Callable[[bytes], None], cell: Cell, ask: Ask | None = None) -> None:
-        self._send, self._cell, self._ask = send, cell, ask
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        cell: Cell,
+        ask: Ask | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._send, self._cell, self._ask, self._clock = send, cell, ask, clock
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, Codec] = {}
         self._resolve: Resolve = loaded_class
@@ -91,9 +101,16 @@ class Worker:
             return
         self._cell.leave()
         self._resolve = class_finder(self._script.name, self._module)
-        self._memory: Memory = ModuleMemory(self._module, self._script.state_names, self._resolve)
+        self._memory: Memory = self._remember()
         state = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
+
+    def _remember(self) -> Memory:
+        script, resolve = self._script, self._resolve
+        if not script.keys:
+            return ModuleMemory(self._module, script.state_names, resolve)
+        ttl_s = next(iter(script.key_ttl_s.values()), None)  # the same for all slots
+        return KeyedMemory(self._module, script.state_names, resolve, ttl_s, self._clock)
 
     def _hook(self, name: str) -> Callable[..., Any]:
         function = getattr(self._module, name, None)
@@ -115,9 +132,10 @@ class Worker:
         action = self._actions[number]
         arity = self._script.slots[number].arity or callable_arity(action)
         is_halting = message["on_error"] == "stop"
-        self._inputs[number] = _Input(
-            codec.decode, action, self._script.slots[number].action or "action", arity, is_halting
-        )
+        decode = codec.decode
+        if isinstance(self._memory, KeyedMemory):
+            decode = self._memory.reader(decode, self._script.keys[number])
+        self._inputs[number] = _Input(decode, action, self._script.slots[number].action or "action", arity, is_halting)
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end

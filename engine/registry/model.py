@@ -13,7 +13,7 @@ from engine.registry.archive import SUFFIXES
 from engine.registry.library import ATTACHMENTS_FOLDER, MODELS_FOLDER, SCHEMAS_FOLDER, Library
 from engine.registry.names import is_legal
 from engine.schema import PRIMITIVES, Schema, parse_schema
-from engine.script import Script, inspect_script
+from engine.script import Script, check_keys, inspect_script
 
 SCRIPT_SUFFIXES = (".py", ".py3")
 
@@ -135,6 +135,9 @@ def _assemble(
     script = inspect_script(source, name, is_strict=is_strict)
     named = sorted({slot.schema for slot in script.slots.values() if slot.schema is not None})
     schemas = {schema: given[schema] if schema in given else _stored_schema(library, schema, given) for schema in named}
+    check_keys(
+        script.keys, {slot: schemas[used.schema] for slot, used in script.slots.items() if used.schema is not None}
+    )
     parts = {
         "script": script.digest,
         "schemas": {schema: schemas[schema].source for schema in named},

@@ -3,6 +3,7 @@
 from engine.script.arity import callable_arity
 from engine.script.description import Note, OnError, Script, Slot, StateName
 from engine.script.inspection import inspect_script
+from engine.script.keys import check_keys
 from engine.script.summary import ScriptSummary, SlotSummary, summarize
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "SlotSummary",
     "StateName",
     "callable_arity",
+    "check_keys",
     "inspect_script",
     "summarize",
 ]

@@ -97,6 +97,14 @@ class Script:
         For each input slot in use, what becomes of a record whose action raised; None where the script does not say.
     timeout_s : float or None
         How long one record may take.
+    keys : mapping of int to str
+        For each input slot, the path of the field by which the state is kept, such as ``trade.symbol``. It has all
+        input slots in use, or none: then there is one state.
+    key_ttl_s : mapping of int to float
+        For each input slot, the seconds for which a key is remembered that is not used; the same for all of them.
+        Empty: for ever.
+    uses_cells : bool
+        Whether it uses cells or pools, which all its copies share.
     state_names : tuple of StateName
         What was taken as state, and why, in the order in which the script first binds the names.
     unkept : tuple of Note
@@ -122,6 +130,9 @@ class Script:
     begin_arity: int = 0
     on_error: Mapping[int, OnError | None] = field(default_factory=dict)
     timeout_s: float | None = None
+    keys: Mapping[int, str] = field(default_factory=dict)
+    key_ttl_s: Mapping[int, float] = field(default_factory=dict)
+    uses_cells: bool = False
     state_names: tuple[StateName, ...] = ()
     unkept: tuple[Note, ...] = ()
     shared: tuple[str, ...] = ()
@@ -139,6 +150,6 @@ class Script:
     def is_stateless(self) -> bool:
         """Whether no record can influence another, so that copies of the script may share the records.
 
-        What the engine cannot keep is state all the same.
+        What the engine cannot keep is state all the same; what is in cells and pools is not the script's.
         """
         return not self.state_names and not self.unkept

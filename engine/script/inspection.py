@@ -14,6 +14,8 @@ from engine.script.bindings import module_bindings
 from engine.script.comments import count_code_lines, whole_line_comments
 from engine.script.description import Note, Script, Slot
 from engine.script.hooks import Bindings, action_arity, functions_by_role, optional_hook, setup_arity
+from engine.script.keys import read_keys
+from engine.script.sharing import SharedUse
 from engine.script.slots import SlotMap
 from engine.script.state import find_state
 from engine.script.unbuilt import refuse_unbuilt_imports
@@ -75,7 +77,8 @@ def _describe(
     source: str, name: str, digest: str, tree: ast.Module, comments: dict[int, str], *, is_strict: bool
 ) -> Script:
     annotations = read_annotations(comments, name)
-    refuse_unbuilt_imports(tree, name)
+    uses = SharedUse(tree)
+    refuse_unbuilt_imports(tree, name, uses)
     slot_map = SlotMap(annotations.lines)
     bindings = module_bindings(tree)
     notes = annotations.notes
@@ -93,7 +96,10 @@ def _describe(
     notes.sort(key=lambda note: note.line)
     if is_strict and notes:
         raise AnnotationError(notes[0].line, notes[0].message, notes[0].near)
-    state = find_state(tree, bindings, {slot.action for slot in slots.values() if slot.action}, annotations)
+    state = find_state(tree, bindings, {slot.action for slot in slots.values() if slot.action}, annotations, uses)
+    keys, key_ttl_s = read_keys(
+        slot_map, [slot.number for slot in slots.values() if slot.is_input], is_stateful=bool(state.names), script=name
+    )
     timeout = annotations.one("timeout")
     return Script(
         name=name,
@@ -105,6 +111,9 @@ def _describe(
         end=end,
         on_error={number: slot_map.value("on_error", number) for number, slot in slots.items() if slot.is_input},
         timeout_s=timeout.value if timeout else None,
+        keys=keys,
+        key_ttl_s=key_ttl_s,
+        uses_cells=uses.is_used,
         state_names=state.names,
         unkept=state.unkept,
         shared=state.shared,

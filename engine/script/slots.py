@@ -31,12 +31,17 @@ class SlotMap:
                 number = 0 if annotation.tag == "input" else 1
                 self._apply(Annotation(annotation.line, "schema", str(number), annotation.value))
 
-    def value(self, tag: str, number: int) -> Any:
-        """Return what the annotations say of a tag for a slot, or None."""
+    def setting(self, tag: str, number: int) -> Annotation | None:
+        """Return the annotation that decides of a tag for a slot, or None."""
         for scope in (number, "$out" if number % 2 else "$in", "$all"):
             if (annotation := self._settings.get((tag, scope))) is not None:
-                return annotation.value
+                return annotation
         return None
+
+    def value(self, tag: str, number: int) -> Any:
+        """Return what the annotations say of a tag for a slot, or None."""
+        annotation = self.setting(tag, number)
+        return annotation.value if annotation is not None else None
 
     def _declare(self, annotations: Sequence[Annotation]) -> None:
         lines: dict[str, int] = {}

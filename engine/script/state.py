@@ -20,6 +20,7 @@ from engine.script.bindings import Binding, Function, Kind
 from engine.script.description import BY_ANNOTATION, Note, StateName
 from engine.script.hooks import Bindings
 from engine.script.mentions import Mention, mentions_of
+from engine.script.sharing import SharedUse
 
 _MAKES_IMMUTABLE = frozenset({"bool", "bytes", "complex", "float", "int", "len", "range", "round", "str"})
 _MAKES_UNKEPT = frozenset({"enumerate", "filter", "iter", "map", "open", "reversed", "zip"})
@@ -36,7 +37,9 @@ class State:
     shared: tuple[str, ...]
 
 
-def find_state(tree: ast.Module, bindings: Bindings, actions: Collection[str], annotations: Annotations) -> State:
+def find_state(
+    tree: ast.Module, bindings: Bindings, actions: Collection[str], annotations: Annotations, uses: SharedUse
+) -> State:
     """Return the state of a script, as its annotations say or else as its text shows.
 
     Raises
@@ -56,7 +59,7 @@ def find_state(tree: ast.Module, bindings: Bindings, actions: Collection[str], a
     if named:
         kept = [] if is_off else [StateName(name, line, BY_ANNOTATION) for name, line in named.items()]
         return State(tuple(kept), (), tuple(shared))
-    return _Analysis(tree, bindings, actions, shared).result()
+    return _Analysis(tree, bindings, actions, shared, uses).result()
 
 
 def _refuse_unknown(names: dict[str, int], tree: ast.Module, bindings: Bindings) -> None:
@@ -68,8 +71,15 @@ def _refuse_unknown(names: dict[str, int], tree: ast.Module, bindings: Bindings)
 
 
 class _Analysis:
-    def __init__(self, tree: ast.Module, bindings: Bindings, actions: Collection[str], shared: Collection[str]) -> None:
-        self._bindings, self._shared = bindings, shared
+    def __init__(
+        self,
+        tree: ast.Module,
+        bindings: Bindings,
+        actions: Collection[str],
+        shared: Collection[str],
+        uses: SharedUse,
+    ) -> None:
+        self._bindings, self._shared, self._uses = bindings, shared, uses
         self._mentions: dict[str, list[Mention]] = {}
         self._within: dict[ast.AST, list[Mention]] = {
             place.node: [] for places in bindings.values() for place in places if place.node is not None
@@ -162,6 +172,8 @@ class _Analysis:
                 return self._is_immutable(left, seen) and self._is_immutable(right, seen)
             case ast.JoinedStr() | ast.Compare():
                 return True
+            case ast.Call() if self._uses.is_shared(node):
+                return True  # the engine keeps what is in it
             case ast.Call(func=ast.Name(id=name)):
                 return name in _MAKES_IMMUTABLE and name not in self._bindings
             case ast.Name(id=name):

@@ -17,6 +17,8 @@ class SlotSummary:
     action: str | None
     arity: int | None
     on_error: OnError | None
+    key: str | None = None
+    key_ttl_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class ScriptSummary:
     slots: list[SlotSummary]
     state: list[StateName]
     is_stateless: bool
+    uses_cells: bool
     unkept: list[Note]
     notes: list[Note]
 
@@ -46,11 +49,21 @@ def summarize(script: Script) -> ScriptSummary:
         end=script.end,
         timeout_s=script.timeout_s,
         slots=[
-            SlotSummary(number, slot.name, slot.schema, slot.action, slot.arity, script.on_error.get(number))
+            SlotSummary(
+                number,
+                slot.name,
+                slot.schema,
+                slot.action,
+                slot.arity,
+                script.on_error.get(number),
+                script.keys.get(number),
+                script.key_ttl_s.get(number),
+            )
             for number, slot in sorted(script.slots.items())
         ],
         state=list(script.state_names),
         is_stateless=script.is_stateless,
+        uses_cells=script.uses_cells,
         unkept=list(script.unkept),
         notes=list(script.notes),
     )

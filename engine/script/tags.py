@@ -92,8 +92,8 @@ TAGS = {
     "timeout": Tag(None, duration_s),
     "state": Tag(None, names),
     "shared": Tag(None, names),
-    "key": Tag("$in", one_word, is_for_inputs=True, refusal=lambda _: "key (state per key)"),
-    "key_ttl": Tag("$in", duration_s, is_for_inputs=True, refusal=lambda _: "key_ttl (forgetting keys)"),
+    "key": Tag("$in", one_word, is_for_inputs=True),
+    "key_ttl": Tag("$in", duration_s, is_for_inputs=True),
     "input": Tag(None, one_word),
     "output": Tag(None, one_word),
 }

@@ -45,7 +45,7 @@ class Keeper(Conversation):
                 changed[key, name] = value
         for place, value in changed.items():
             if value is None:
-                del self.kept[place]  # what was never kept cannot be forgotten
+                self.kept.pop(place, None)
             else:
                 self.kept[place] = value
         return changed

@@ -26,9 +26,9 @@ DOUBLE = {"encoding": "json", "schema": None, "tagged_unions": False, "on_error"
 class Conversation:
     """Talks to a worker as an engine does."""
 
-    def __init__(self, folder, source, *, slots=(0, 1), name="model", coding=DOUBLE, schemas=None):
+    def __init__(self, folder, source, *, slots=(0, 1), name="model", coding=DOUBLE, schemas=None, **options):
         self.cell, self.frames = Cell(), []
-        self.worker = Worker(self.frames.append, self.cell)
+        self.worker = Worker(self.frames.append, self.cell, **options)
         path = folder / f"{name}.py"
         path.write_text(source)
         [(kind, body)] = self.ask(

@@ -10,7 +10,7 @@ from engine.runtime.cells import Cells
 from engine.runtime.inline import InlineRunner
 from engine.sdk.sharing import connect
 
-SOURCE = "from engine.sdk import cells\ndef action(x):\n    return cells('n').update(lambda n: (n or 0) + x)\n"
+SOURCE = "from engine import cells\ndef action(x):\n    return cells('n').update(lambda n: (n or 0) + x)\n"
 
 
 class Owner:

@@ -226,9 +226,7 @@ def test_a_wrong_value_of_a_known_tag_is_an_error_with_its_line(lines, line, rea
         ("# fastscore.action: none", "the explicit style (action: none)"),
         ("# fastscore.action: unused", "the explicit style (action: unused)"),
         ("# fastscore.snapshots: eof", "snapshots: eof"),
-        ("# engine.key: symbol", "key (state per key)"),
-        ("# engine.key.0: $key", "key (state per key)"),
-        ("# engine.key_ttl.0: 7d", "key_ttl (forgetting keys)"),
+        ("# engine.key.0: $key", "key: $key (the key of a Kafka message)"),
     ],
 )
 def test_what_is_not_built_is_refused_by_name_and_line(text, feature):
@@ -237,6 +235,9 @@ def test_what_is_not_built_is_refused_by_name_and_line(text, feature):
     assert (error.value.feature, error.value.where) == (feature, "m, line 2")
 
 
+KEYS = {"key", "key_ttl"}  # in test_keys.py
+
+
 def test_every_tag_is_written_in_the_tests():
     written = " ".join(text for text, *_ in NOTES) + " ".join(" ".join(lines) for lines, *_ in ERRORS)
-    assert {tag for tag in TAGS if f".{tag}" not in written} == {"key", "key_ttl", "module-attached", "output"}
+    assert {tag for tag in TAGS if f".{tag}" not in written} == {"module-attached", "output"} | KEYS

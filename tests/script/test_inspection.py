@@ -65,12 +65,14 @@ def test_sloc_counts_lines_that_are_neither_blank_nor_comments(newline):
 @pytest.mark.parametrize(
     ("source", "feature"),
     [
-        ("import fastscore", "import fastscore"),
         ("import os, fastscore.io", "import fastscore.io"),
-        ("try:\n import fastscore\nexcept ImportError: ...", "import fastscore"),
+        ("try:\n import fastscore.io\nexcept ImportError: ...", "import fastscore.io"),
         ("from fastscore.io import Slot", "from fastscore.io import Slot"),
-        ("from fastscore import cells", "from fastscore import cells"),
-        ("from engine import window, cells", "from engine import cells"),
+        ("from fastscore import cells, Slot", "from fastscore import Slot"),
+        ("import fastscore\nx = fastscore.Slot(0)", "fastscore.Slot"),
+        ("import fastscore as fs\nx = fs.io.Slot(0)", "fastscore.io"),
+        ("import engine as e\nx = e.now()", "engine.now"),
+        ("from engine import window, Slot", "from engine import Slot"),
         ("def f():\n from engine import batched", "from engine import batched"),
         ("import engine\nx = engine.now()", "engine.now"),
     ],
@@ -82,6 +84,17 @@ def test_an_interface_that_is_not_built_is_refused_by_name(source, feature):
     assert (error.value.feature, error.value.where) == (feature, f"m, line {line}")
 
 
-@pytest.mark.parametrize("source", ["from engine import inference", "import fastscore2", "from .fastscore import x"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from engine import inference, cells, pools",
+        "import fastscore2",
+        "from .fastscore import x",
+        "import fastscore",
+        "import fastscore as fs\nprint(fs.__name__, fs.cells, fs.pools)",
+        "from fastscore import cells, pools as shared",
+        "from fastscore import *",
+    ],
+)
 def test_other_imports_are_left_alone(source):
     assert inspect_script(f"{source}\n{ACTION}", "m").notes == ()
