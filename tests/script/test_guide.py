@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from engine.channel import Kind, pack_message
 from engine.script import inspect_script
 from engine.script.tags import TAGS
+from tests.jet.test_worker import Conversation
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "scripts.md").read_text()
 EXAMPLE = re.compile(
@@ -21,26 +22,19 @@ EXAMPLE = re.compile(
 EXAMPLES = list(EXAMPLE.finditer(GUIDE))
 
 
-def outputs_of(result):
-    """What an action gave, as pairs of slot and value."""
-    items = result if inspect.isgenerator(result) else [] if result is None else [result]
-    return [list(item) if isinstance(item, tuple) else [1, item] for item in items]
-
-
 def test_every_python_block_is_an_example_that_is_run():
     assert len(EXAMPLES) == GUIDE.count("```python") > 0
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda match: f"line {GUIDE[: match.start()].count(chr(10)) + 1}")
-def test_an_example_gives_the_outputs_and_has_the_state_that_are_written_with_it(example):
+def test_an_example_gives_the_outputs_and_has_the_state_that_are_written_with_it(tmp_path, example):
     script = inspect_script(example["source"], "example", is_strict=True)
     assert list(script.state) == json.loads(example["state"])
-    names: dict[str, object] = {}
-    exec(example["source"], names)
-    if script.begin:
-        names[script.begin]()
-    results = [names["action"](value) for value in json.loads(example["inputs"])]
-    assert [output for result in results for output in outputs_of(result)] == json.loads(example["outputs"])
+    talk = Conversation(tmp_path, example["source"], slots=script.slots)
+    talk.outputs(pack_message(Kind.BEGIN, 1))
+    outputs = talk.score(*json.loads(example["inputs"]))
+    assert talk.failures == []
+    assert [list(output) for output in outputs] == json.loads(example["outputs"])
 
 
 def test_the_table_of_annotations_has_every_tag():
