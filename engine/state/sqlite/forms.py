@@ -1,0 +1,87 @@
+"""The bytes of fences, rejects, answers and records, in the rows of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import msgpack
+
+from engine.record import Oversized
+from engine.state.commits import Answer, Fence, InputFence, OutputFence, Reject
+
+_OVERSIZED = 1  # msgpack's number of our extension: eight bytes of size, then the head
+
+
+def pack(value: Any) -> bytes:
+    """Return None, numbers, texts, bytes, lists and dicts as bytes."""
+    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass")
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """Return what was packed."""
+    return msgpack.unpackb(data, unicode_errors="surrogatepass", strict_map_key=False, ext_hook=_restored)
+
+
+def _restored(code: int, data: bytes) -> Any:
+    if code != _OVERSIZED:
+        raise ValueError(f"extension {code} is not known")
+    return Oversized(data[8:], int.from_bytes(data[:8], "big"))
+
+
+def pack_records(values: Sequence[bytes]) -> bytes:
+    """Return records as one value."""
+    return pack([_plain(value) for value in values])
+
+
+def _plain(value: bytes) -> Any:
+    if isinstance(value, Oversized):
+        return msgpack.ExtType(_OVERSIZED, value.size_bytes.to_bytes(8, "big") + value)
+    if not isinstance(value, bytes):
+        raise TypeError(f"a record is bytes, not {type(value).__name__}")
+    return value
+
+
+def pack_fence(fence: Fence) -> bytes:
+    """Return a fence as bytes: by the names of its fields, so that it may get more of them."""
+    return pack(asdict(fence))
+
+
+def unpack_fence(data: bytes) -> Fence:
+    """Return the fence that was packed."""
+    fields = unpack(data)
+    fields["inputs"] = {number: InputFence(**one) for number, one in fields["inputs"].items()}
+    fields["outputs"] = {number: OutputFence(**one) for number, one in fields["outputs"].items()}
+    return Fence(**fields)
+
+
+def pack_reject(reject: Reject) -> bytes:
+    """Return a reject as bytes; its number is the row's."""
+    return pack({**asdict(reject), "number": 0, "value": _plain(reject.value)})
+
+
+def unpack_reject(number: int, data: bytes) -> Reject:
+    """Return the reject that was packed."""
+    return replace(Reject(**unpack(data)), number=number)
+
+
+def pack_answer(answer: Answer) -> bytes:
+    """Return an answer as bytes; its key is the row's."""
+    return pack({**asdict(answer), "key": ""})
+
+
+def unpack_answer(key: str, data: bytes) -> Answer:
+    """Return the answer that was packed."""
+    return replace(Answer(**unpack(data)), key=key)
+
+
+def key_bytes(text: str) -> bytes:
+    """Return a text as a key or a name in the store."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def key_text(data: bytes) -> str:
+    """Return the text of a key or a name."""
+    return data.decode("utf-8", "surrogatepass")
