@@ -30,6 +30,7 @@
         StreamTimeout
         DeliveryFailed
           DiskFull      it may succeed later
+        PeerUnavailable   it is tried again
         ServerUnreachable
       StateError          state that cannot be kept or put back
         StateUnkept
@@ -40,6 +41,7 @@
         StateLocked     another engine has it
         StoreFailed     it could not be written; nothing of it is kept
       InvalidTransition
+      KeyReused           two requests that say they are one, and are not
     Signal                not a fault
       EndOfStream
       RetryAfter
@@ -304,6 +306,24 @@ class DiskFull(DeliveryFailed):
     """There is no room for outputs. The sink is back at its last flush: what was written since may be tried again."""
 
 
+class PeerUnavailable(StreamError):
+    """Whom outputs are sent to cannot take them now; they are sent again.
+
+    Parameters
+    ----------
+    where : str
+        The address.
+    reason : str
+        What it said, or what went wrong on the way, without the final stop.
+    retry_s : float, optional
+        When it asked to be tried again.
+    """
+
+    def __init__(self, where: str, reason: str, retry_s: float | None = None) -> None:
+        self.where, self.reason, self.retry_s = where, reason, retry_s
+        super().__init__(f"{where} does not take outputs now: {reason}. They are sent again until it does.")
+
+
 class ServerUnreachable(StreamError):
     """No engine answers at the address that a client was given."""
 
@@ -425,6 +445,17 @@ class InvalidTransition(EngineError):
         self.current, self.requested, self.allowed = current, requested, tuple(allowed)
         where = f"only in {' or '.join(allowed)}" if allowed else "in no state"
         super().__init__(f"Cannot {requested} while {current}: allowed {where}.{' ' + fix if fix else ''}")
+
+
+class KeyReused(EngineError):
+    """An ``Idempotency-Key`` came before, with another request: it is nothing that was done already."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"The Idempotency-Key {key!r} came before, with another body or for another slot. Nothing was done."
+            " Send every new request with a new key."
+        )
 
 
 class Signal(Exception):

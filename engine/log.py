@@ -140,3 +140,4 @@ def configure(is_json: bool | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and stop are told by our own events
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request, with the address, which may be a secret

@@ -33,6 +33,9 @@ REGISTRY = CollectorRegistry()
 # From what a warm jet needs for a no-op (tens of microseconds) to the default time-out of a synchronous score.
 _SCORE_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+# From a commit that syncs nothing to one of a million keys.
+_COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
 
 class _ActionTime(Collector):
     """Calls of ``action()`` and the time in them, added up a batch at a time: a `Summary` takes them one by one."""
@@ -70,6 +73,17 @@ _restarts = Counter("engine_jet_restarts", "Jets that ended by themselves and we
 _state = Gauge("engine_state", "1 for the state that the engine is in.", ["state"], registry=REGISTRY)
 _console = Counter("engine_console_lines", "Lines that the model printed.", registry=REGISTRY)
 _inbox = Gauge("engine_inbox_bytes", "Accepted over REST and not yet given to a jet.", ["slot"], registry=REGISTRY)
+_commits = Histogram(
+    "engine_commit_duration_seconds",
+    "From the scored records to the kept ones: outputs written, and fence and state in the store.",
+    buckets=_COMMIT_BUCKETS_S,
+    registry=REGISTRY,
+)
+_keys = Gauge("engine_state_keys", "Keys that have a state of their own.", ["form"], registry=REGISTRY)
+_state_bytes = Gauge("engine_state_bytes", "The script's state, packed, with its keys.", registry=REGISTRY)
+_resends = Counter(
+    "engine_delivery_retries", "Batches of outputs that had to be sent again over HTTP.", ["slot"], registry=REGISTRY
+)
 _outbox = Gauge("engine_outbox_bytes", "Outputs that nobody acknowledged yet.", ["slot"], registry=REGISTRY)
 
 
@@ -93,9 +107,26 @@ def observe_score(duration_s: float) -> None:
     _score_time.observe(duration_s)
 
 
+def observe_commit(duration_s: float) -> None:
+    """Add one commit."""
+    _commits.observe(duration_s)
+
+
+def set_state_figures(n_keys: int, n_live: int, size_bytes: int) -> None:
+    """Say how many keys there are, how many of them are held as objects and not packed, and the bytes of all state."""
+    _keys.labels("live").set(n_live)
+    _keys.labels("packed").set(n_keys - n_live)
+    _state_bytes.set(size_bytes)
+
+
 def count_restart() -> None:
     """Add one restart of a jet."""
     _restarts.inc()
+
+
+def count_resend(slot: int) -> None:
+    """Add one batch of outputs that a peer did not take."""
+    _resends.labels(str(slot)).inc()
 
 
 def count_console_lines(n_lines: int) -> None:

@@ -82,21 +82,73 @@ class EngineVerbs:
         """Take the stream off `slot`."""
         self._connection.request("DELETE", "/engine/streams" + path_of(slot))
 
-    def input(self, slot: int, records: Sequence[bytes]) -> int:
+    def input(self, slot: int, records: Sequence[bytes], *, idempotency_key: str | None = None) -> int:
         """Hand over records, all of them or none; returns how many the stream made of them.
+
+        Parameters
+        ----------
+        slot : int
+            The input slot.
+        records : sequence of bytes
+            Raw records.
+        idempotency_key : str, optional
+            Names the request: sent again with the same key and the same records, it takes nothing twice.
 
         Raises
         ------
         RetryAfter
             None was taken: the engine has no room now.
+        KeyReused
+            The key came before, with something else.
         """
         response = self._connection.request(
             "POST",
             "/input" + path_of(slot),
             content=msgpack.packb(list(records)),
-            headers={"Content-Type": RECORDS_TYPE},
+            headers={"Content-Type": RECORDS_TYPE, **_key_header(idempotency_key)},
         )
         return int(response.json()["accepted"])
+
+    def score(
+        self,
+        record: bytes,
+        *,
+        input_slot: int = 0,
+        output_slot: int = 1,
+        timeout_s: float = READ_TIMEOUT_S / 2,
+        idempotency_key: str | None = None,
+    ) -> list[bytes]:
+        """Score one record and return what the model gave for it.
+
+        Parameters
+        ----------
+        record : bytes
+            A raw record.
+        input_slot, output_slot : int
+            Where it goes in, and whose outputs are returned.
+        timeout_s : float
+            How long the engine may take.
+        idempotency_key : str, optional
+            Names the request: sent again with the same key and the same record, it is not scored twice.
+
+        Raises
+        ------
+        DataError, ModelError
+            The record was rejected, or the script failed on it.
+        StreamTimeout
+            It took too long; the record may still be scored.
+        KeyReused
+            The key came before, with something else.
+        """
+        response = self._connection.request(
+            "POST",
+            "/score",
+            content=record,
+            params={"input": input_slot, "output": output_slot, "timeout": timeout_s},
+            headers={"Accept": RECORDS_TYPE, **_key_header(idempotency_key)},
+            timeout_s=READ_TIMEOUT_S + timeout_s,
+        )
+        return list(msgpack.unpackb(response.content)) if response.content else []
 
     def output(
         self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None
@@ -134,3 +186,7 @@ class EngineVerbs:
         response = self._connection.request(method, path, json=json, timeout_s=timeout_s)
         answer = response.json() if response.content else {}
         return answer if isinstance(answer, dict) else {}
+
+
+def _key_header(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}

@@ -5,18 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
+from weakref import WeakKeyDictionary
+
+import msgpack
 
 from engine import metrics
-from engine.errors import RetryAfter, StreamError, StreamTimeout
+from engine.channel import load_error
+from engine.errors import RetryAfter, StoreFailed, StreamError, StreamTimeout
 from engine.runtime.info import Outputs
 from engine.runtime.intake import Intake
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
+from engine.runtime.repeats import Repeats, RequestKey, request_key
 from engine.runtime.work import Work
-from engine.transports import RestInbox, RestOutbox
+from engine.state.commits import Answer
+from engine.transports import Outbox, Parcel, RestInbox
 
 LOOK_S = 0.05
 """How often a wait looks whether the outbox is full: then only the one who waits can make room."""
+
+RETRY_S = 1.0
+"""When a request that found no room should come again: the shortest that an HTTP Retry-After can say."""
 
 
 class Gate:
@@ -24,35 +34,96 @@ class Gate:
 
     def __init__(self, manifold: Manifold) -> None:
         self._manifold = manifold
+        self._repeats = Repeats(manifold)
+        self._turns: WeakKeyDictionary[RestInbox, asyncio.Lock] = WeakKeyDictionary()
 
-    def accept(self, slot: int, bodies: Sequence[bytes]) -> int:
-        """Take the bodies of requests for an input; return how many records that is.
+    async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
+        """Take the bodies of a request for an input; see `Engine.accept`.
 
         Raises
         ------
         RetryAfter
             There is no room.
+        StoreFailed
+            They could not be kept; nothing of them is taken.
         StreamError
             No REST stream is attached to the slot.
+        KeyReused
+            The key came before, with something else.
         """
-        _, inbox = self._input(slot)
-        return inbox.put(*bodies)
+        if key is None:
+            return await self._take(slot, bodies, None)
+        request = request_key(key, f"input {slot}", bodies)
+        answer = self._repeats.answer_of(request)
+        if answer is not None:
+            return int(msgpack.unpackb(answer.content))
+        taken = self._repeats.find(request)
+        if taken is None:
+            # A task of its own: what is being kept is not stopped because the client goes away.
+            taken = asyncio.ensure_future(self._take(slot, bodies, request))
+            self._repeats.watch(request, taken)
+        return int(await asyncio.shield(taken))
 
-    async def score(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float) -> list[bytes]:
+    async def _take(self, slot: int, bodies: Sequence[bytes], request: RequestKey | None) -> int:
+        intake, inbox = self._input(slot)
+        if intake.stream.descriptor.durable is False:
+            n_records = inbox.put(inbox.split(bodies))
+            if request is not None:
+                self._repeats.remember(_answer(request, n_records))
+        elif inbox.is_chunked:
+            # The next body may go on in the middle of a record: it has to wait until this one is kept, or is not.
+            async with self._turns.setdefault(inbox, asyncio.Lock()):
+                n_records = await self._keep(intake, inbox, inbox.split(bodies), request)
+        else:
+            n_records = await self._keep(intake, inbox, inbox.split(bodies), request)
+        return n_records
+
+    async def _keep(self, intake: Intake, inbox: RestInbox, parcel: Parcel, request: RequestKey | None) -> int:
+        """Write records into the journal, and put them into the inbox in the order in which they are there."""
+
+        def settle(kept: Future[int]) -> None:
+            if kept.cancelled() or kept.exception() is not None:
+                inbox.give_back(parcel)
+            else:
+                inbox.put(parcel)
+
+        try:
+            kept = self._manifold.store.append(
+                intake.number,
+                parcel.values,
+                pending=parcel.pending,
+                answer=_answer(request, len(parcel.values)) if request is not None else None,
+                is_synced=intake.stream.descriptor.durable == "disk",
+            )
+        except BaseException:
+            inbox.give_back(parcel)
+            raise
+        kept.add_done_callback(settle)
+        try:
+            await asyncio.shield(asyncio.wrap_future(kept))  # a client that goes away takes nothing back
+        except StoreFailed as exc:
+            if exc.is_full:
+                raise RetryAfter(RETRY_S) from exc
+            raise
+        return len(parcel.values)
+
+    async def score(
+        self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, key: str | None = None
+    ) -> list[bytes]:
         """Score one record; see `Engine.score`."""
-        intake, inbox = self._input(input_slot)
-        if output_slot not in self._manifold.outlets:
-            raise StreamError(f"No stream is attached to output slot {output_slot}.")
         started_s = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        caller: asyncio.Future[list[bytes]] = loop.create_future()
-        expiry = loop.call_later(timeout_s, _expire, caller, timeout_s)
-        if self._manifold.calling_bytes > inbox.max_bytes:
-            raise RetryAfter(1.0)
-        intake.last_seq += 1
-        metrics.count_records(input_slot, "accepted", 1)
-        work = Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot)
-        self._manifold.score(work)
+        try:
+            if key is None:
+                return await self._score(record, input_slot, output_slot, timeout_s)
+            return await self._score_once(record, input_slot, output_slot, timeout_s, key)
+        finally:
+            metrics.observe_score(time.perf_counter() - started_s)
+
+    async def _score(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float) -> list[bytes]:
+        work = self._submit(record, input_slot, output_slot)
+        caller = work.caller
+        assert caller is not None  # noqa: S101 -- it was submitted with one
+        expiry = asyncio.get_running_loop().call_later(timeout_s, _expire, caller, timeout_s)
         try:
             return await caller
         except (StreamTimeout, asyncio.CancelledError):
@@ -60,19 +131,57 @@ class Gate:
             raise
         finally:
             expiry.cancel()
-            metrics.observe_score(time.perf_counter() - started_s)
+
+    async def _score_once(
+        self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, key: str
+    ) -> list[bytes]:
+        request = request_key(key, f"score {input_slot} {output_slot}", [record])
+        answer = self._repeats.answer_of(request)
+        if answer is not None:
+            return _load_answer(answer)
+        caller = self._repeats.find(request)
+        if caller is None:
+            caller = self._submit(record, input_slot, output_slot, request).caller
+            assert caller is not None  # noqa: S101 -- it was submitted with one
+            self._repeats.watch(request, caller)
+        # It is scored even when nobody waits any more: the same request will come again, and ask what came of it.
+        if not (await asyncio.wait([caller], timeout=timeout_s))[0]:
+            raise StreamTimeout("The record was not scored", timeout_s)
+        outputs: list[bytes] = caller.result()
+        return outputs
+
+    def _submit(self, record: bytes, input_slot: int, output_slot: int, request: RequestKey | None = None) -> Work:
+        intake, inbox = self._input(input_slot)
+        if output_slot not in self._manifold.outlets:
+            raise StreamError(f"No stream is attached to output slot {output_slot}.")
+        if self._manifold.calling_bytes > inbox.max_bytes:
+            raise RetryAfter(RETRY_S)
+        intake.last_seq += 1
+        metrics.count_records(input_slot, "accepted", 1)
+        caller: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        work = Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot, answer_key=request)
+        self._manifold.score(work)
+        return work
 
     async def outputs(self, slot: int, after: int | None, limit: int | None, wait_s: float | None) -> Outputs:
         """Return what a REST output holds; see `Engine.outputs`."""
         outlet, outbox = self._output(slot)
         if after is not None:
-            outbox.acknowledge(after)
+            self._acknowledge(outlet, outbox, after)
         is_settled = not self._manifold.is_open or await self._settle(outbox, wait_s or 0.0)
         records = outbox.peek(after or 0, limit)
         values = [value for _, value in records]
         return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values, is_settled)
 
-    async def _settle(self, outbox: RestOutbox, wait_s: float) -> bool:
+    def _acknowledge(self, outlet: Outlet, outbox: Outbox, after: int) -> None:
+        before = outbox.acknowledged_seq
+        through = outbox.acknowledge(after)
+        if through > before:
+            if outlet.is_journaled:
+                self._manifold.store.acknowledge(outlet.number, through)
+            self._manifold.on_room()
+
+    async def _settle(self, outbox: Outbox, wait_s: float) -> bool:
         """Wait until what was accepted is scored, and say so; not longer than `wait_s`, nor for a full outbox."""
         settled = asyncio.ensure_future(self._manifold.settled())
         loop = asyncio.get_running_loop()
@@ -89,11 +198,28 @@ class Gate:
             raise StreamError(f"No REST stream is attached to input slot {slot}.")
         return intake, intake.inbox
 
-    def _output(self, slot: int) -> tuple[Outlet, RestOutbox]:
-        outlet = self._manifold.outlets.get(slot)
-        if outlet is None or not isinstance(outlet.sink, RestOutbox):
-            raise StreamError(f"No REST stream is attached to output slot {slot}.")
-        return outlet, outlet.sink
+    def _output(self, slot: int) -> tuple[Outlet, Outbox]:
+        """Return what is attached to an output slot; of an input slot, what takes its rejects."""
+        outlet, what = self._manifold.outlets.get(slot), f"output slot {slot}"
+        if slot % 2 == 0:
+            intake = self._manifold.intakes.get(slot)
+            outlet, what = intake.rejects if intake is not None else None, f"the rejects of input slot {slot}"
+        if outlet is None or outlet.outbox is None or outlet.stream.transport != "REST":
+            raise StreamError(f"No REST stream is attached to {what}.")
+        return outlet, outlet.outbox
+
+
+def _answer(request: RequestKey, n_records: int) -> Answer:
+    return Answer(request.key, request.digest, msgpack.packb(n_records), time.time())
+
+
+def _load_answer(answer: Answer) -> list[bytes]:
+    """Return the outputs that a score was answered with, or raise its error; see `Manifold`, which writes it."""
+    content = msgpack.unpackb(answer.content)
+    if content and isinstance(content[0], str):
+        raise load_error(content)
+    outputs: list[bytes] = content
+    return outputs
 
 
 def _expire(caller: asyncio.Future[list[bytes]], timeout_s: float) -> None:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from engine.server.body import read_body
-from engine.server.header import find_header
+from engine.server.header import find_header, find_idempotency_key
 from engine.server.problem import RequestInvalid
 from engine.server.query import Query
 from engine.server.records import (
@@ -32,14 +32,15 @@ async def score(service: Service, scope: Scope, receive: Receive) -> Response:
 
     Raises
     ------
-    DataError, ActionFailed, StreamTimeout, InvalidTransition
+    DataError, ActionFailed, StreamTimeout, InvalidTransition, KeyReused
         As `Engine.score`.
     """
     query = Query(scope["query_string"], ("input", "output", "timeout"))
     input_slot, output_slot = query.number("input") or 0, query.number("output")
     output_slot = 1 if output_slot is None else output_slot
+    timeout_s, key = query.seconds("timeout", DEFAULT_TIMEOUT_S), find_idempotency_key(scope)
     raw = await read_body(scope, receive, service.settings.max_record_bytes)
-    values = await service.engine.score(raw, input_slot, output_slot, query.seconds("timeout", DEFAULT_TIMEOUT_S))
+    values = await service.engine.score(raw, input_slot, output_slot, timeout_s, key)
     headers = {"Engine-Records": str(len(values))}
     if not values:
         return Response(status_code=204, headers=headers)
@@ -54,16 +55,16 @@ async def take_input(service: Service, slot: int, scope: Scope, receive: Receive
 
     Raises
     ------
-    RetryAfter, InvalidTransition, StreamError
+    RetryAfter, InvalidTransition, StreamError, StoreFailed, KeyReused
         As `Engine.accept`.
     """
     Query(scope["query_string"], ())
-    media_type = media_type_of(find_header(scope, b"content-type") or "")
+    media_type, key = media_type_of(find_header(scope, b"content-type") or ""), find_idempotency_key(scope)
     body = await read_body(scope, receive, service.settings.inbox_bytes)
     if not body:
         raise RequestInvalid("body", f"is empty; an empty record can be sent as {RECORDS_TYPE}")
     read = _READERS.get(media_type)
-    n_accepted = service.engine.accept(slot, [body] if read is None else read(body))
+    n_accepted = await service.engine.accept(slot, [body] if read is None else read(body), key)
     return Response(b'{"accepted":%d}' % n_accepted, 202, media_type="application/json")
 
 

@@ -88,7 +88,9 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     errors.StreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeliveryFailed: HTTPStatus.BAD_GATEWAY,
     errors.StreamError: HTTPStatus.CONFLICT,  # what the request needs of the world outside is not there
+    errors.StateIncompatible: HTTPStatus.CONFLICT,
     errors.InvalidTransition: HTTPStatus.CONFLICT,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RetryAfter: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.Signal: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -13,4 +13,4 @@ def stored_descriptor(service: Service, name: str) -> StreamDescriptor:
 
 def stored_stream(service: Service, name: str) -> Stream:
     """Return a stream of the library, with its schema."""
-    return resolve_stream(name, stored_descriptor(service, name), service.library.schema)
+    return resolve_stream(name, stored_descriptor(service, name), service.library.schema, service.library.streams.read)

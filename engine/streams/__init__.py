@@ -6,16 +6,19 @@ from engine.streams.given import given_stream
 from engine.streams.literals import parse_endpoint, parse_literal
 from engine.streams.opening import open_sink, open_source, sample
 from engine.streams.parsing import parse_descriptor
+from engine.streams.posting import BatchPoster, open_poster
 from engine.streams.restrictions import verify_descriptor
 from engine.streams.stream import Stream, resolve_stream
 
 __all__ = [
     "INHERIT",
+    "BatchPoster",
     "BatchedSource",
     "Stream",
     "StreamDescriptor",
     "describe",
     "given_stream",
+    "open_poster",
     "open_sink",
     "open_source",
     "parse_descriptor",

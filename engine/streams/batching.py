@@ -12,7 +12,8 @@ from engine.errors import EndOfStream
 from engine.ports import Source
 from engine.record import Batch
 
-_BATCH_BYTES = 1 << 20  # a few frames of the channel to a jet
+BATCH_BYTES = 1 << 20
+"""The most of a batch, unless one record is more: a few frames of the channel to a jet."""
 
 
 class BatchedSource:
@@ -35,7 +36,7 @@ class BatchedSource:
         inner: Source,
         watermark: int | None = 1000,
         nagle_time_s: float | None = 0.0,
-        max_bytes: int = _BATCH_BYTES,
+        max_bytes: int = BATCH_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.inner = inner

@@ -99,6 +99,12 @@ def _check_schema(value: Any) -> Any:
     return value
 
 
+def _as_rejects(value: Any) -> Any:
+    if value is None or (isinstance(value, dict) and value.keys() == {"$ref"} and isinstance(value["$ref"], str)):
+        return value and value["$ref"]
+    raise expected("Rejects", '{"$ref": "NAME"} or null', value)
+
+
 class StreamDescriptor(Part):
     """A stream, checked field by field; what the fields allow together is `engine.streams.restrictions`' business."""
 
@@ -114,6 +120,7 @@ class StreamDescriptor(Part):
     batching: Annotated[Batching, BeforeValidator(_as_batching)] = Batching()
     linger_time_ms: NonNegativeInt | None = Field(default=3000, alias="LingerTime")
     durable: Annotated[Literal["disk", "process", False], BeforeValidator(_as_durable)] = "disk"
+    rejects: Annotated[str | None, BeforeValidator(_as_rejects)] = None
 
     @property
     def encoding_name(self) -> str:
@@ -138,6 +145,7 @@ def describe(descriptor: StreamDescriptor) -> dict[str, Any]:
         "skip_to": descriptor.skip_to,
         "skip_to_record": descriptor.skip_to_record,
         "durable": descriptor.durable if isinstance(descriptor.transport, RestTransport) else None,
+        "rejects": {"$ref": descriptor.rejects} if descriptor.rejects is not None else None,
     }
     return {key: value for key, value in form.items() if value is not None} | {
         "encoding": encoding.model_dump() if encoding and encoding.unions != "plain" else encoding and encoding.type,

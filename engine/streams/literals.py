@@ -1,4 +1,4 @@
-"""Streams named in one word: ``rest:``, ``file:/tmp/x.json``, ``inline:1,2,3``, and the paths of ``engine run``."""
+"""Streams named in one word: ``rest:``, ``file:/tmp/x.json``, ``http://host/``, and the paths of ``engine run``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.streams.restrictions import verify_descriptor
 from engine.streams.words import WHERE
 
 _ENCODINGS = {".avro": "avro-binary", ".utf8": "utf-8", ".txt": "utf-8", ".bin": None}  # otherwise json
-_NOT_BUILT = ("http", "https", "kafka", "kafka-offset", "tcp", "udp", "exec", "s3", "odbc", "hdfs")
+_NOT_BUILT = ("kafka", "kafka-offset", "tcp", "udp", "exec", "s3", "odbc", "hdfs")
 
 
 def _rest(_: str) -> Any:
@@ -44,6 +44,14 @@ def _inline_chunked(data: str) -> Any:
     return {"Type": "inline", **_data(data, data)}
 
 
+def _http(rest: str) -> Any:
+    return {"Type": "HTTP", "Url": f"http:{rest}"}
+
+
+def _https(rest: str) -> Any:
+    return {"Type": "HTTP", "Url": f"https:{rest}"}
+
+
 def _data(text: str, items: str | list[str]) -> dict[str, Any]:
     """Return the field for the items: text, or base64 where the literal holds bytes in percent notation."""
     if "%" not in text:
@@ -62,6 +70,8 @@ _TRANSPORTS: Mapping[str, Callable[[str], Any]] = {
     "file": _file,
     "inline": _inline,
     "inline-chunked": _inline_chunked,
+    "http": _http,
+    "https": _https,
 }
 LITERALS = tuple(f"{scheme}:" for scheme in _TRANSPORTS)
 """How literals begin."""

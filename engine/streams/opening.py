@@ -16,7 +16,7 @@ from engine.streams.framing import FramedSink, FramedSource
 from engine.streams.looping import LoopingSource, SeekableSource
 from engine.streams.restrictions import verify_descriptor
 from engine.streams.stream import Stream
-from engine.streams.transport import DiscardTransport, FileTransport, InlineTransport, RestTransport
+from engine.streams.transport import DiscardTransport, FileTransport, HttpTransport, InlineTransport, RestTransport
 from engine.transports.discard import DiscardSink
 from engine.transports.file import FileSink, FileSource
 from engine.transports.inline import InlineBytes, InlineRecords
@@ -95,7 +95,7 @@ def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES, fence: OutputFe
     """
     verify_descriptor(stream.descriptor, slot=1, schema=stream.own_schema)
     match stream.descriptor.transport:
-        case RestTransport():
+        case RestTransport() | HttpTransport():
             return Outbox(outbox_bytes, fence.seq_no if fence is not None else 0)
         case FileTransport() as file:
             framing = stream.descriptor.framing
@@ -162,8 +162,8 @@ def _open_reader(
         case FileTransport() as file:
             open_envelope()  # what is wrong with it is said before the file is opened
             source = FramedSource(FileSource(file.path), open_envelope)
-        case DiscardTransport():
-            raise DescriptorError("Transport", "discard can only be written")
+        case DiscardTransport() | HttpTransport():
+            raise DescriptorError("Transport", f"{stream.transport} can only be written")
     try:
         if start is not None:
             source.resume(start)

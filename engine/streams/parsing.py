@@ -13,7 +13,7 @@ from engine.streams.descriptor import Batching, Encoding, Framing, StreamDescrip
 from engine.streams.transport import CLASSES, tag_of
 from engine.streams.words import WHERE, expected
 
-_FIELDS_NOT_BUILT = ("Rejects", "EndMarker")
+_FIELDS_NOT_BUILT = ("EndMarker",)
 _PARTS: dict[str, type[BaseModel]] = {
     "Envelope": Framing,
     "Encoding": Encoding,

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import DescriptorError
+from engine.errors import DescriptorError, NotBuilt
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
-from engine.streams.transport import FileTransport, RestTransport
+from engine.streams.transport import FileTransport, HttpTransport, RestTransport
+from engine.streams.words import WHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,17 @@ def _breaks_boundaries(use: Use) -> bool:
     return transport.keeps_boundaries and use.descriptor.envelope is not None and not is_tolerated
 
 
+def _has_rejects(use: Use) -> bool:
+    return use.descriptor.rejects is not None
+
+
 RESTRICTIONS = (
     Restriction(
         "Transport",
         "inline data can only be read and discard can only be written",
         lambda use: use.direction is not None and use.direction not in use.descriptor.transport.directions,
     ),
+    Restriction("Rejects", "only an input has them", lambda use: use.direction == "output" and _has_rejects(use)),
     Restriction(
         "Transport.Append",
         "only a file that is written can be appended to",
@@ -147,6 +153,8 @@ def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, sch
     ------
     DescriptorError
         The fields do not fit together, or do not fit the slot.
+    NotBuilt
+        Reading from HTTP.
     SchemaInvalid
         The inline schema is no Avro schema.
     """
@@ -154,6 +162,8 @@ def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, sch
     if schema is None and is_inline:
         schema = parse_schema(descriptor.avro)
     direction = None if slot is None else "output" if slot % 2 else "input"
+    if direction == "input" and isinstance(descriptor.transport, HttpTransport):
+        raise NotBuilt('Transport "HTTP" for an input', WHERE)
     use = Use(descriptor, _type_of(schema.parsed) if schema is not None else None, direction)
     for restriction in RESTRICTIONS:
         if restriction.is_broken(use):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import DescriptorError
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.parsing import parse_descriptor
 from engine.streams.restrictions import reference_of, verify_descriptor
 from engine.streams.transport import DiscardTransport, FileTransport
 
@@ -25,11 +27,14 @@ class Stream:
         Checked on its own; `open_source` and `open_sink` check the direction.
     schema : Schema, "$inherit" or None
         Found; ``"$inherit"`` takes the model's, None checks nothing.
+    rejects : Stream, optional
+        Where records of an input go that are not scored; None for the engine's own log of them.
     """
 
     name: str
     descriptor: StreamDescriptor
     schema: Schema | str | None
+    rejects: Stream | None = None
 
     @property
     def transport(self) -> str:
@@ -80,8 +85,13 @@ class Stream:
         return not is_cut and self.own_schema is None
 
 
-def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[str], Schema]) -> Stream:
-    """Return the stream with its schema.
+def resolve_stream(
+    name: str,
+    descriptor: StreamDescriptor,
+    schemas: Callable[[str], Schema],
+    stored: Callable[[str], bytes] | None = None,
+) -> Stream:
+    """Return the stream with its schema, and the stream of its Rejects.
 
     Parameters
     ----------
@@ -91,13 +101,15 @@ def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[s
         What `parse_descriptor` returned.
     schemas : callable
         From a schema's name to the schema; raises `AssetNotFound`.
+    stored : callable, optional
+        From a stream's name to its descriptor's text; raises `AssetNotFound`. Without it there are no streams to name.
 
     Raises
     ------
-    DescriptorError
-        The fields do not fit together.
+    DescriptorError, NotBuilt
+        The fields do not fit together, or the stream of its Rejects cannot be that.
     SchemaInvalid, AssetNotFound
-        There is no such schema.
+        There is no such schema, or no such stream.
     """
     reference = reference_of(descriptor)
     schema: Schema | None = None
@@ -106,7 +118,29 @@ def resolve_stream(name: str, descriptor: StreamDescriptor, schemas: Callable[[s
     elif descriptor.avro not in (None, INHERIT):
         schema = parse_schema(descriptor.avro)
     verify_descriptor(descriptor, schema=schema)
-    return Stream(name, descriptor, INHERIT if descriptor.avro == INHERIT else schema)
+    rejects = None if descriptor.rejects is None else _resolve_rejects(name, descriptor.rejects, schemas, stored)
+    return Stream(name, descriptor, INHERIT if descriptor.avro == INHERIT else schema, rejects)
+
+
+def _resolve_rejects(
+    name: str, reference: str, schemas: Callable[[str], Schema], stored: Callable[[str], bytes] | None
+) -> Stream:
+    if stored is None:
+        reason = f"there is no library here in which {reference!r} could be; say which with --library"
+        raise DescriptorError("Rejects", reason, name=name)
+    descriptor = parse_descriptor(stored(reference), reference)
+    for is_wrong, reason in (
+        (descriptor.rejects is not None, "has Rejects itself"),
+        (descriptor.encoding_name != "json", 'must have the encoding "json"'),
+        (descriptor.avro not in (None, INHERIT), "must have no Schema: the engine says what a reject looks like"),
+    ):
+        if is_wrong:
+            raise DescriptorError("Rejects", f"stream {reference!r} {reason}", name=name)
+    try:
+        verify_descriptor(descriptor, slot=1)
+    except DescriptorError as exc:
+        raise DescriptorError("Rejects", f"stream {reference!r}, {exc.field}: {exc.reason}", name=name) from exc
+    return resolve_stream(reference, descriptor, schemas)
 
 
 def _is_regular(path: Path) -> bool:

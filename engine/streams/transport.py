@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
 from pydantic.alias_generators import to_pascal
 
-from engine.errors import DescriptorError
-from engine.streams.words import TRANSPORTS, TRANSPORTS_NOT_BUILT, canonical, expected, one_of
+from engine.errors import DescriptorError, NotBuilt
+from engine.streams.words import TRANSPORTS, TRANSPORTS_NOT_BUILT, WHERE, canonical, expected, one_of, shown
+from engine.transports.secrets import is_reference
 
 
 class Part(BaseModel):
@@ -113,11 +116,72 @@ class DiscardTransport(Part):
     directions: ClassVar[tuple[str, ...]] = ("output",)
 
 
+def _check_url(value: Any) -> Any:
+    if not isinstance(value, str) or is_reference(value):
+        return value
+    try:
+        url = urlsplit(value)
+        is_address = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError as exc:
+        raise DescriptorError("Transport.Url", str(exc)) from exc
+    if not is_address or not value.isascii() or not value.isprintable() or " " in value:
+        raise expected("Transport.Url", "http://HOST/PATH or https://HOST/PATH", value)
+    if url.username is not None or url.password is not None:
+        fix = 'write {"Authorization": "Basic secret://NAME"} into Headers, or the whole Url as secret://NAME'
+        raise DescriptorError("Transport.Url", f"a descriptor holds no secrets such as its user and password; {fix}")
+    return value
+
+
+def _check_headers(value: Any) -> Any:
+    for name, text in value.items() if isinstance(value, dict) else ():
+        field = f"Transport.Headers.{name}"
+        if not _HEADER_NAME.fullmatch(name):
+            raise DescriptorError("Transport.Headers", f"{shown(name)} is no name of a header")
+        if name.lower() in _OWN_HEADERS:
+            raise DescriptorError(field, "the engine sets it")
+        if not isinstance(text, str) or not text.isascii() or (text and not text.isprintable()):
+            raise expected(field, "a text of printable ASCII", text)
+        if _SECRET_NAME.search(name) and not is_reference(text):
+            fix = "write secret://NAME or env://NAME, also behind a word as in Bearer secret://NAME"
+            raise DescriptorError(field, f"a descriptor holds no secrets; {fix}")
+    return value
+
+
+def _check_chunked(value: Any) -> Any:
+    if value is True:
+        raise NotBuilt('Transport "HTTP" with "Chunked"', WHERE)
+    return value
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "idempotency-key")
+_SECRET_NAME = re.compile(r"auth|cookie|token|secret|passw|api-?key|credential|signature", re.IGNORECASE)
+
+
+class HttpTransport(Part):
+    """Outputs that are sent to an address, a batch in each request."""
+
+    type: Literal["HTTP"]
+    url: Annotated[str, BeforeValidator(_check_url)]
+    headers: Annotated[dict[str, str], BeforeValidator(_check_headers)] = {}
+    timeout_ms: PositiveInt = Field(default=30_000, alias="Timeout")
+    method: Annotated[
+        Literal["POST", "PUT"],
+        BeforeValidator(lambda word: canonical("Transport.Method", word, ("POST", "PUT"))),
+    ] = "POST"
+    chunked: Annotated[bool, BeforeValidator(_check_chunked)] = False
+
+    is_seekable: ClassVar[bool] = False
+    keeps_boundaries: ClassVar[bool] = False
+    directions: ClassVar[tuple[str, ...]] = ("output",)
+
+
 CLASSES: Mapping[str, type[Part]] = {
     "REST": RestTransport,
     "file": FileTransport,
     "inline": InlineTransport,
     "discard": DiscardTransport,
+    "HTTP": HttpTransport,
 }
 
 
@@ -143,7 +207,8 @@ Transport: TypeAlias = Annotated[
     Annotated[RestTransport, Tag(tag_of("REST"))]
     | Annotated[FileTransport, Tag(tag_of("file"))]
     | Annotated[InlineTransport, Tag(tag_of("inline"))]
-    | Annotated[DiscardTransport, Tag(tag_of("discard"))],
+    | Annotated[DiscardTransport, Tag(tag_of("discard"))]
+    | Annotated[HttpTransport, Tag(tag_of("HTTP"))],
     Discriminator(lambda value: tag_of(value["Type"] if isinstance(value, dict) else value.type)),
     BeforeValidator(_as_object),
 ]

@@ -10,9 +10,9 @@ from engine.errors import DescriptorError, NotBuilt, nearest
 
 WHERE = "Stream descriptor"
 
-TRANSPORTS = ("REST", "file", "inline", "discard")
+TRANSPORTS = ("REST", "file", "inline", "discard", "HTTP")
 TRANSPORTS_NOT_BUILT = (
-    "Kafka", "kafka-offset", "HTTP", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time",
+    "Kafka", "kafka-offset", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time",
 )  # fmt: skip
 DURABLE = ("disk", "process")
 SELF_DELIMITING = ("avro-binary",)

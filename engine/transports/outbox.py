@@ -65,6 +65,11 @@ class Outbox:
             return self._n_acknowledged + len(self._kept)
 
     @property
+    def acknowledged_seq(self) -> int:
+        """The number of the last output that was acknowledged; that before the first as long as none was."""
+        return self._n_acknowledged
+
+    @property
     def ends(self) -> list[int]:
         """For each commit that brought some of what is kept: the number of its last output."""
         with self._changed:

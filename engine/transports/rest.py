@@ -16,7 +16,6 @@ from engine.errors import EndOfStream, RetryAfter, StreamError
 from engine.ports import Envelope
 from engine.record import MAX_RECORD_BYTES, Batch, Oversized, Position
 from engine.transports.cost import cost_bytes
-from engine.transports.journaled import from_journal, to_journal
 
 if TYPE_CHECKING:
     from engine.state.commits import Kept
@@ -45,11 +44,6 @@ class Parcel:
     pending: bytes
     before: bytes
     size_bytes: int
-
-    @property
-    def journal(self) -> list[bytes]:
-        """The records as a journal keeps them."""
-        return list(map(to_journal, self.values))
 
 
 class RestInbox:
@@ -150,9 +144,8 @@ class RestInbox:
         with self._changed:
             if kept.values:
                 self._n_read = kept.first_seq - 1
-                values = list(map(from_journal, kept.values))
-                self._waiting += values
-                self._waiting_bytes += cost_bytes(values)
+                self._waiting += kept.values
+                self._waiting_bytes += cost_bytes(kept.values)
             self._restore(kept.pending)
             self._changed.notify_all()
 

@@ -93,6 +93,38 @@ def test_records_are_sent_whatever_bytes_are_in_them() -> None:
     assert msgpack.unpackb(seen[0].content) == [b"\x00\n", b""]
 
 
+def test_a_record_is_scored() -> None:
+    seen: list[httpx.Request] = []
+    engine = answering(seen, content=msgpack.packb([b"1", b""])).engine
+    assert engine.score(b"\x00", input_slot=2, output_slot=3, timeout_s=1.5) == [b"1", b""]
+    assert (seen[0].method, seen[0].url.path, seen[0].content) == ("POST", "/score", b"\x00")
+    assert dict(seen[0].url.params) == {"input": "2", "output": "3", "timeout": "1.5"}
+    assert answering([], status_code=204).engine.score(b"1") == []
+
+
+@pytest.mark.parametrize(
+    "send", [lambda engine, **key: engine.input(0, [b"1"], **key), lambda engine, **key: engine.score(b"1", **key)]
+)
+def test_a_request_has_the_key_that_it_is_given(send: Callable[..., Any]) -> None:
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        is_score = request.url.path == "/score"
+        return httpx.Response(200, content=msgpack.packb([])) if is_score else httpx.Response(202, json={"accepted": 1})
+
+    send(client(handle).engine, idempotency_key="abc")
+    send(client(handle).engine)
+    assert [request.headers.get("Idempotency-Key") for request in seen] == ["abc", None]
+
+
+def test_a_key_that_came_with_something_else_is_told_by_its_error() -> None:
+    problem = {"type": "urn:engine:error:KeyReused", "detail": "The key came before.", "key": "abc"}
+    with pytest.raises(errors.KeyReused, match="The key came before") as raised:
+        answering([], status_code=422, json=problem).engine.score(b"1", idempotency_key="abc")
+    assert raised.value.key == "abc"
+
+
 def test_a_busy_engine_is_told_by_an_exception_with_the_time() -> None:
     with pytest.raises(errors.RetryAfter) as raised:
         answering([], status_code=503, headers={"Retry-After": "2"}).engine.input(0, [b"1"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.errors import StreamError
 from engine.registry import Model
 from engine.runtime import EngineInfo, EngineState, ModelInfo, Outputs, Scaled, SlotInfo
+from engine.state.commits import Entry, Reject
 from engine.streams import Stream
 
 
@@ -27,6 +28,31 @@ class FakeEngine:
         self.answers: list[bytes] | None = None
         self.outbox: list[bytes] = []
         self.is_eof = False
+        self.entries: list[Entry] = []
+        self.log: list[Reject] = []
+
+    @property
+    def store(self) -> FakeEngine:
+        return self
+
+    def scopes(self) -> list[str]:
+        return list(dict.fromkeys(entry.scope for entry in self.entries))
+
+    def state_entries(self, scope: str = "script") -> Iterator[Entry]:
+        self._called("state_entries", scope)
+        return (entry for entry in self.entries if entry.scope == scope)
+
+    def rejected(self, after: int = 0, limit: int | None = None) -> list[Reject]:
+        self._called("rejected", after, limit)
+        return [reject for reject in self.log if reject.number > after][:limit]
+
+    async def drop_rejects(self, numbers: Sequence[int] | None) -> None:
+        self._called("drop_rejects", numbers)
+        self.log = [reject for reject in self.log if numbers is not None and reject.number not in numbers]
+
+    async def replay(self, numbers: Sequence[int] | None) -> int:
+        self._called("replay", numbers)
+        return len(self.log) if numbers is None else len(numbers)
 
     def _called(self, verb: str, *arguments: Any) -> None:
         self.calls.append((verb, *arguments))
@@ -68,14 +94,19 @@ class FakeEngine:
         self._called("scale", n_jets)
         return Scaled(n_jets, 1, "The others idle.")
 
-    def accept(self, slot: int, bodies: Sequence[bytes]) -> int:
-        self._called("accept", slot, bodies)
+    async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
+        self._called("accept", slot, bodies, *([] if key is None else [key]))
         return len(bodies)
 
     async def score(
-        self, record: bytes, input_slot: int = 0, output_slot: int = 1, timeout_s: float = 30.0
+        self,
+        record: bytes,
+        input_slot: int = 0,
+        output_slot: int = 1,
+        timeout_s: float = 30.0,
+        key: str | None = None,
     ) -> Sequence[bytes]:
-        self._called("score", record, input_slot, output_slot, timeout_s)
+        self._called("score", record, input_slot, output_slot, timeout_s, *([] if key is None else [key]))
         return [b"%g" % (2 * float(record))] if self.answers is None else self.answers
 
     async def outputs(

@@ -7,7 +7,15 @@ from typing import Any
 import msgpack
 import pytest
 
-from engine.errors import ActionFailed, RetryAfter, SchemaMismatch, StreamError, StreamTimeout
+from engine.errors import (
+    ActionFailed,
+    KeyReused,
+    RetryAfter,
+    SchemaMismatch,
+    StoreFailed,
+    StreamError,
+    StreamTimeout,
+)
 from engine.server.records import LINES_TYPE, RECORDS_TYPE
 from engine.streams import Stream, parse_descriptor
 from tests.server.conftest import Ask
@@ -178,6 +186,37 @@ def test_a_busy_engine_is_503_with_a_time(ask: Ask, engine: FakeEngine) -> None:
     engine.fails["accept"] = RetryAfter(1.0)
     response = ask("POST", "/input/0", content=b"1")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+
+
+def test_what_cannot_be_kept_is_500(ask: Ask, engine: FakeEngine) -> None:
+    engine.fails["accept"] = StoreFailed("/state/journal", "Input/output error")
+    response = ask("POST", "/input/0", content=b"1")
+    assert response.status_code == 500
+    assert "/state/journal cannot be written" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "call"), [("/input/0", ("accept", 0, [b"1"], "a-b c")), ("/score", ("score", b"1", 0, 1, 30.0, "a-b c"))]
+)
+def test_the_key_of_a_request_is_handed_on(ask: Ask, engine: FakeEngine, path: str, call: tuple[Any, ...]) -> None:
+    ask("POST", path, content=b"1", headers={"Idempotency-Key": "a-b c"})
+    assert engine.calls == [call]
+
+
+@pytest.mark.parametrize("path", ["/input/0", "/score", "/predict"])
+@pytest.mark.parametrize("key", [b"", b"x" * 256, b"\xe4", b"a\tb"])
+def test_a_key_that_is_none_is_refused(ask: Ask, engine: FakeEngine, path: str, key: bytes) -> None:
+    response = ask("POST", path, content=b"1", headers={"Idempotency-Key": key})
+    assert (response.status_code, response.json()["path"]) == (400, "Idempotency-Key")
+    assert not engine.calls
+
+
+@pytest.mark.parametrize(("verb", "path"), [("accept", "/input/0"), ("score", "/score")])
+def test_a_key_that_came_with_another_body_is_422(ask: Ask, engine: FakeEngine, verb: str, path: str) -> None:
+    engine.fails[verb] = KeyReused("abc")
+    response = ask("POST", path, content=b"1", headers={"Idempotency-Key": "abc"})
+    assert (response.status_code, response.json()["key"]) == (422, "abc")
+    assert response.json()["type"] == "urn:engine:error:KeyReused"
 
 
 def test_input_without_a_rest_stream_is_409(ask: Ask, engine: FakeEngine) -> None:

@@ -36,12 +36,20 @@ def test_other_texts_are_no_literals(text):
     assert parse_literal(text) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["kafka:broker/topic", "http://host/x", "https://host/x", "tcp:h:1", "udp:h:1", "exec:ls", "s3:b/k"]
-)
+@pytest.mark.parametrize("text", ["kafka:broker/topic", "tcp:h:1", "udp:h:1", "exec:ls", "s3:b/k"])
 def test_literals_that_are_not_built_are_refused_by_name(text):
     with pytest.raises(NotBuilt, match=f'Transport "{text.split(":")[0]}:"'):
         parse_literal(text)
+
+
+@pytest.mark.parametrize("text", ["http://host/x?y=1,2", "https://host:8443/"])
+def test_an_address_is_an_http_stream(text):
+    described = describe(parse_literal(text))
+    assert (described["transport"]["type"], described["transport"]["url"]) == ("http", text)
+    assert described["encoding"] == "json"
+    assert parse_endpoint(text, is_input=False) == parse_literal(text)
+    with pytest.raises(NotBuilt, match='"HTTP" for an input'):
+        parse_endpoint(text, is_input=True)
 
 
 def test_the_path_of_a_file_literal_is_absolute():

@@ -47,6 +47,32 @@ def test_every_field_is_read():
     }
 
 
+def test_every_field_of_http_is_read():
+    source = {
+        "Type": "http",
+        "Url": "https://host:8443/x?y=1",
+        "Headers": {"Authorization": "Bearer secret://token", "X-Key": "env://KEY", "X-From": "engine"},
+        "Timeout": 500,
+        "Method": "put",
+        "Chunked": False,
+    }
+    assert describe(parse_descriptor({"Transport": source, "Encoding": "json"}))["transport"] == {
+        "type": "http",
+        "url": "https://host:8443/x?y=1",
+        "headers": {"Authorization": "Bearer secret://token", "X-Key": "env://KEY", "X-From": "engine"},
+        "timeout_ms": 500,
+        "method": "PUT",
+        "chunked": False,
+    }
+
+
+@pytest.mark.parametrize("durable", ["disk", "Process", False])
+def test_how_durable_a_stream_is_and_where_its_rejects_go_is_shown(durable):
+    described = describe(parse_descriptor({**REST, "Durable": durable, "Rejects": {"$ref": "bad"}}))
+    assert described["durable"] == (durable and durable.lower())
+    assert described["rejects"] == {"$ref": "bad"}
+
+
 def test_a_schema_of_null_is_left_out_of_the_internal_form():
     assert "schema" not in describe(parse_descriptor({"Transport": "REST", "Schema": None}))
 
@@ -109,6 +135,10 @@ def test_the_envelope_goes_by_transport_and_encoding_unless_it_is_given(transpor
 REST = {"Transport": "REST"}
 
 
+def http(**fields):
+    return {"Transport": {"Type": "HTTP", "Url": "https://host/x", **fields}}
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
@@ -121,7 +151,7 @@ REST = {"Transport": "REST"}
         ({**REST, "Envelope": {"Type": "delimited", "Seperator": ","}}, "Envelope.Seperator", "'Separator'?"),
         ({**REST, "Encoding": {"Type": "json", "Union": "tagged"}}, "Encoding.Union", "Did you mean 'Unions'?"),
         ({"Transport": 3}, "Transport", "a text or an object expected, got 3"),
-        ({"Transport": {}}, "Transport.Type", 'missing: "REST", "file", "inline" or "discard" expected'),
+        ({"Transport": {}}, "Transport.Type", 'missing: "REST", "file", "inline", "discard" or "HTTP" expected'),
         ({"Transport": "rset"}, "Transport", "got \"rset\". Did you mean 'REST'?"),
         ({"Transport": {"Type": "kafak"}}, "Transport.Type", "Did you mean 'Kafka'?"),
         ({"Transport": {"Type": "REST", "Mode": "chunky"}}, "Transport.Mode", '"simple" or "chunked" expected'),
@@ -151,6 +181,31 @@ REST = {"Transport": "REST"}
         ({**REST, "Batching": {"Watermark": 0}}, "Batching.Watermark", "a whole number above 0 expected, got 0"),
         ({**REST, "LingerTime": "3s"}, "LingerTime", 'a whole number expected, got "3s"'),
         ({**REST, "Durable": True}, "Durable", "got true"),
+        ({**REST, "Durable": None}, "Durable", '"disk", "process" or false expected, got null'),
+        ({**REST, "Durable": "disc"}, "Durable", "Did you mean 'disk'?"),
+        ({**REST, "Rejects": "bad"}, "Rejects", '{"$ref": "NAME"} or null expected, got "bad"'),
+        ({**REST, "Rejects": {"$ref": "bad", "x": 1}}, "Rejects", '{"$ref": "NAME"} or null expected'),
+        ({**REST, "Rejects": {"$ref": 1}}, "Rejects", '{"$ref": "NAME"} or null expected'),
+        (http(Url=1), "Transport.Url", "a text expected, got 1"),
+        (http(Url="host/x"), "Transport.Url", "https://HOST/PATH expected"),
+        (http(Url="ftp://host/x"), "Transport.Url", "https://HOST/PATH expected"),
+        (http(Url="http:///x"), "Transport.Url", "https://HOST/PATH expected"),
+        (http(Url="http://h:port/x"), "Transport.Url", "ort"),
+        (http(Url="http://h/a b"), "Transport.Url", "https://HOST/PATH expected"),
+        (http(Url="https://me:secret@h/"), "Transport.Url", "secret://NAME"),
+        (http(Url="https://me@h/"), "Transport.Url", "secret://NAME"),
+        ({"Transport": {"Type": "HTTP"}}, "Transport.Url", "missing"),
+        (http(Headers={"Authorization": "Bearer abc"}), "Transport.Headers.Authorization", "Bearer secret://NAME"),
+        (http(Headers={"x-api-key": "abc"}), "Transport.Headers.x-api-key", "holds no secrets"),
+        (http(Headers={"Cookie": "a=b"}), "Transport.Headers.Cookie", "holds no secrets"),
+        (http(Headers={"Authorization": "Bearer secret://"}), "Transport.Headers.Authorization", "holds no secrets"),
+        (http(Headers={"X": "a\nb"}), "Transport.Headers.X", "a text of printable ASCII expected"),
+        (http(Headers={"X": 1}), "Transport.Headers.X", "a text of printable ASCII expected"),
+        (http(Headers={"X Y": "1"}), "Transport.Headers", '"X Y" is no name of a header'),
+        (http(Headers={"Idempotency-Key": "1"}), "Transport.Headers.Idempotency-Key", "the engine sets it"),
+        (http(Headers=[]), "Transport.Headers", "an object expected"),
+        (http(Timeout=0), "Transport.Timeout", "a whole number above 0 expected"),
+        (http(Method="GET"), "Transport.Method", '"POST" or "PUT" expected'),
         ({**REST, "Description": "x" * 1000, "Loop": "x" * 1000}, "Loop", "x…"),
     ],
 )
@@ -186,7 +241,7 @@ def test_what_is_no_json_object_is_refused(text, words):
     [
         *(
             ({"Transport": {"Type": name, "Any": "field"}}, f'Transport "{name}"')
-            for name in ("Kafka", "kafka-offset", "HTTP", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec")
+            for name in ("Kafka", "kafka-offset", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec")
         ),
         *(({**REST, "Encoding": name}, f'Encoding "{name}"') for name in ("csv", "msgpack", "soap-rpc")),
         *(({**REST, "Envelope": name}, f'Envelope "{name}"') for name in ("fixed", "ocf-block", "delimited-csv")),
@@ -195,7 +250,7 @@ def test_what_is_no_json_object_is_refused(text, words):
         ({**REST, "Envelope": {"Type": "fixed", "Size": 3}}, 'Envelope "fixed"'),
         ({**REST, "Batching": "explicit"}, 'Batching "explicit"'),
         ({**REST, "Batching": {"Watermark": None, "NagleTime": None}}, "explicit"),
-        ({**REST, "Rejects": {"$ref": "bad"}}, 'Field "Rejects"'),
+        ({"Transport": {"Type": "HTTP", "Url": "http://h/", "Chunked": True}}, '"HTTP" with "Chunked"'),
         ({**REST, "EndMarker": "$end"}, 'Field "EndMarker"'),
     ],
 )

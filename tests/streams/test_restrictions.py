@@ -13,6 +13,7 @@ LIST = {"Transport": {"Type": "inline", "Data": ["1", "2"]}}
 PIECE = {"Transport": {"Type": "inline", "Data": "1\n2"}}
 DISCARD = {"Transport": "discard"}
 APPEND = {"Transport": {"Type": "file", "Path": "/data/x", "Append": True}}
+HTTP = {"Transport": {"Type": "HTTP", "Url": "https://host/x"}}
 AVRO = {"Encoding": "avro-binary"}
 RECORD = {"type": "record", "name": "R", "fields": []}
 
@@ -20,6 +21,9 @@ BROKEN = [
     ({**LIST}, 1, "Transport", "inline data can only be read"),
     ({**PIECE}, 3, "Transport", "inline data can only be read"),
     ({**DISCARD}, 0, "Transport", "discard can only be written"),
+    ({**HTTP, "Loop": True}, None, "Loop", "a file or inline data"),
+    ({**HTTP, "Durable": "process"}, 1, "Durable", "only REST has it"),
+    ({**REST, "Rejects": {"$ref": "bad"}}, 1, "Rejects", "only an input has them"),
     ({**APPEND}, 2, "Transport.Append", "only a file that is written"),
     ({**REST, "Loop": True}, None, "Loop", "a file or inline data"),
     ({**CHUNKED, "Loop": True}, 0, "Loop", "a file or inline data"),
@@ -64,6 +68,10 @@ FINE = [
     ({**LIST, "SkipToRecord": "earliest"}, 0),
     ({**PIECE, "Loop": True, "SkipTo": 2, "Envelope": "delimited"}, 0),
     ({**DISCARD}, 1),
+    ({**HTTP}, 1),
+    ({**HTTP}, None),
+    ({**HTTP, **AVRO}, 1),
+    ({**FILE, "Rejects": {"$ref": "bad"}}, 0),
     ({**REST, "Schema": "bytes"}, None),
     ({**REST, "Schema": None}, None),
     ({**REST, "Schema": {"type": "bytes", "logicalType": "decimal", "precision": 3}}, None),
@@ -107,6 +115,11 @@ def test_fields_that_fit_together_pass_without_a_note(fields, slot):
 def test_restrictions_on_what_is_not_built_need_no_row_since_it_is_refused_by_name(fields):
     with pytest.raises(NotBuilt):
         parse_descriptor(fields)
+
+
+def test_http_cannot_be_read_yet():
+    with pytest.raises(NotBuilt, match='Transport "HTTP" for an input'):
+        verify_descriptor(parse_descriptor(HTTP), 0)
 
 
 def test_rest_with_an_envelope_is_allowed_with_a_note():

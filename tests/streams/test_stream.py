@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -83,3 +84,56 @@ def test_a_stream_says_whether_it_can_be_gone_on_with(tmp_path):
 )
 def test_a_stream_says_whether_it_must_survive_a_power_loss(fields, is_synced):
     assert resolve(**fields).is_synced is is_synced
+
+
+STORED = {
+    "bad": {"Transport": {"Type": "file", "Path": "/data/bad.jsons"}, "Encoding": "json"},
+    "rest": {"Transport": "REST", "Encoding": "json", "Schema": None},
+    "http": {"Transport": {"Type": "HTTP", "Url": "http://host/"}, "Encoding": "json"},
+    "discard": {"Transport": "discard", "Encoding": "json"},
+    "inline": {"Transport": {"Type": "inline", "Data": []}, "Encoding": "json"},
+    "bytes": {"Transport": "REST"},
+    "nested": {"Transport": "REST", "Encoding": "json", "Rejects": {"$ref": "bad"}},
+    "prices": {"Transport": "REST", "Encoding": "json", "Rejects": {"$ref": "prices"}},
+    "typed": {"Transport": "REST", "Encoding": "json", "Schema": "double"},
+}
+
+
+def stored(name):
+    try:
+        return json.dumps(STORED[name]).encode()
+    except KeyError as exc:
+        raise AssetNotFound("stream", name) from exc
+
+
+def with_rejects(name, find=stored):
+    fields = {"Transport": "REST", "Encoding": "json", "Rejects": {"$ref": name}}
+    return resolve_stream("prices", parse_descriptor(fields), schemas, find)
+
+
+@pytest.mark.parametrize("name", ["bad", "rest", "http", "discard"])
+def test_the_stream_of_rejects_is_found(name):
+    rejects = with_rejects(name).rejects
+    assert (rejects.name, rejects.descriptor) == (name, parse_descriptor(STORED[name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("inline", "stream 'inline', Transport: inline data can only be read"),
+        ("bytes", "stream 'bytes' must have the encoding \"json\""),
+        ("nested", "stream 'nested' has Rejects itself"),
+        ("prices", "stream 'prices' has Rejects itself"),
+        ("typed", "stream 'typed' must have no Schema"),
+    ],
+)
+def test_a_stream_that_cannot_take_rejects_is_refused(name, reason):
+    with pytest.raises(DescriptorError, match=reason):
+        with_rejects(name)
+
+
+def test_a_stream_of_rejects_that_is_not_there_is_named():
+    with pytest.raises(AssetNotFound, match="Stream 'worse' not found"):
+        with_rejects("worse")
+    with pytest.raises(DescriptorError, match="Rejects: there is no library here in which 'bad' could be"):
+        with_rejects("bad", None)

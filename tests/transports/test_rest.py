@@ -7,7 +7,6 @@ from engine.errors import EndOfStream, RetryAfter, StreamError
 from engine.record import Oversized
 from engine.state.commits import Kept
 from engine.transports import RestInbox
-from engine.transports.journaled import to_journal
 
 ROOM = 1 << 20
 JOIN_S = 10  # a thread that does not end by then never will
@@ -167,7 +166,7 @@ def test_an_inbox_goes_on_where_the_one_before_it_was(begun):
     before = RestInbox(ROOM, DelimitedEnvelope(max_record_bytes=2000), is_chunked=True)
     take(before, b"a\nb\n" + b"y" * 2500 + b"\nc\n")
     pending = before.split([begun]).pending
-    values = [to_journal(value) for value in before.read(10, 0.0).values][1:]
+    values = before.read(10, 0.0).values[1:]
     after = RestInbox(ROOM, DelimitedEnvelope(max_record_bytes=2000), is_chunked=True, start=1)
     after.restore(Kept(2, values, pending))
     assert after.n_accepted == 4

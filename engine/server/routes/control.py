@@ -136,6 +136,6 @@ def _stream_of(service: Service, slot: int, request: AttachRequest) -> Stream:
     if request.name is not None:
         stream = stored_stream(service, request.name)
     else:
-        stream = given_stream(request.descriptor or {}, service.library.schema)
+        stream = given_stream(request.descriptor or {}, service.library.schema, service.library.streams.read)
     verify_descriptor(stream.descriptor, slot)
     return stream

@@ -67,7 +67,7 @@ def sample_given(service: ServiceOf, body: RawBody, count: Count = 10) -> Sample
         text = body.decode()
     except UnicodeDecodeError as exc:
         raise RequestInvalid("body", f"is not UTF-8 text: {exc}") from exc
-    return _sample(given_stream(text, service.library.schema), count)
+    return _sample(given_stream(text, service.library.schema, service.library.streams.read), count)
 
 
 def _sample(stream: Stream, count: int) -> SampleReply:
