@@ -82,6 +82,10 @@ class Worker:
         self._handlers[kind](body)
         return True
 
+    def close(self) -> None:
+        """Let go of what it has changed in this process, which may be the engine's own."""
+        connect()
+
     def _set_up(self, body: memoryview) -> None:
         message = unpack_message(body)
         path = Path(message["path"])

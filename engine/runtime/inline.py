@@ -81,10 +81,15 @@ class InlineRunner:
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = self._is_deaf = True
+            self._worker.close()
             signal.signal(signal.SIGINT, self._interrupt_before)
             os.chdir(self._before)
             sys.path.remove(self._path)
             self._loop.call_soon(self._events.on_exit, 0)
+
+    async def drain(self) -> None:
+        """Let the worker handle what was sent."""
+        await asyncio.sleep(0)
 
     def listen(self, *, is_on: bool) -> None:
         """Do nothing: what is scored here has waited for its turn on the event loop."""

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from engine import cells as engine_cells
 from engine.channel import PROTOCOL_VERSION, BatchFrame, Kind, OutputFrame, pack_message, unpack_message
 from engine.runtime.cells import Cells
 from engine.runtime.inline import InlineRunner
-from engine.sdk.sharing import connect
 
 SOURCE = "from engine import cells\ndef action(x):\n    return cells('n').update(lambda n: (n or 0) + x)\n"
 
@@ -46,7 +46,6 @@ async def score(folder, values, *, has_cells):
     frames = []
     while (frame := await owner.frames.get())[0] is not None:
         frames.append(frame)
-    connect()
     [answer] = [OutputFrame.unpack(memoryview(body)) for kind, body in frames if kind is Kind.OUTPUT]
     return answer, owner.cells
 
@@ -55,6 +54,8 @@ def test_a_script_that_runs_inline_changes_the_cells_of_its_engine(tmp_path):
     answer, cells = asyncio.run(score(tmp_path, [1, 2, 3], has_cells=True))
     assert answer.values == [b"1", b"3", b"6"]
     assert [entry.name for entry in cells.changes()] == ["n"]
+    engine_cells("n").set(5)  # the engine is gone: this is for whoever comes next
+    assert cells.changes() == []
 
 
 def test_without_an_answer_the_record_fails(tmp_path):
