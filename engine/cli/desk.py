@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ import click
 if TYPE_CHECKING:
     from engine.cli.folder import Folder
     from engine.client import Client
+    from engine.client.keeping import KeptVerbs
     from engine.client.verbs import EngineVerbs
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
+DEFAULT_STATE = ".engine"  # as the settings have it
 
 
 @dataclass
@@ -31,12 +34,15 @@ class Desk:
         Where an engine started here keeps its state.
     is_debug : bool
         Show tracebacks of expected errors too.
+    arguments : sequence of str
+        The whole command, as it was typed.
     """
 
     server: str = DEFAULT_SERVER
     library: Path | None = None
     state: Path | None = None
     is_debug: bool = False
+    arguments: Sequence[str] = ()
     _open: ExitStack = field(default_factory=ExitStack)
     _client: Client | None = None
 
@@ -53,6 +59,16 @@ class Desk:
     def engine(self) -> EngineVerbs:
         """The engine of the server."""
         return self.client.engine
+
+    @property
+    def kept(self) -> KeptVerbs:
+        """What the engine of the server has committed."""
+        return self.client.kept
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the jobs of this machine keep what must survive them."""
+        return self.state or Path(DEFAULT_STATE)
 
     @property
     def assets(self) -> Client | Folder:

@@ -19,6 +19,7 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 # The first class that fits decides, so a class stands before its parent.
 _CODES: Sequence[tuple[type[BaseException], int]] = (
     (errors.ServerUnreachable, UNREACHABLE),
+    (errors.StateLocked, FAILURE),
     (errors.StateError, STATE),
     (errors.PolicyViolation, FAILURE),
     (errors.ConfigError, CONTRACT),

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.cli.printing import counted
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import FrameType
 
     from engine.errors import EngineError
     from engine.registry import Model
+    from engine.runtime import Engine
     from engine.runtime.info import ConsoleLine, EngineInfo
     from engine.settings import Settings
+    from engine.state.commits import CommitLog, Reject
     from engine.streams import Stream
 
 TICK_S = 0.1  # as often as a progress bar needs to be redrawn to look alive
 N_REASONS = 5  # rejected records that a summary explains
+N_REJECTS = 1000  # of earlier runs, that are passed over at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +41,21 @@ class Job:
         For each slot.
     is_inline : bool
         In this process, for a debugger.
+    name : str
+        By which the store knows it.
+    store : CommitLog, optional
+        Keeps what a later run may go on with; closed at the end. By default nothing survives.
+    is_resuming : bool
+        Go on with what the store keeps.
     """
 
     settings: Settings
     model: Model
     streams: Mapping[int, Stream]
     is_inline: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A record that was not scored, or an output that was not written."""
-
-    slot: int
-    seq_no: int
-    reason: str
+    name: str = ""
+    store: CommitLog | None = None
+    is_resuming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,7 @@ def perform(
     job: Job,
     *,
     on_console: Callable[[ConsoleLine], None],
+    on_start: Callable[[Sequence[str]], None] = lambda _promise: None,
     on_tick: Callable[[EngineInfo], None] = lambda _info: None,
 ) -> Done:
     """Run the job until every input has ended, or the engine is in ERROR.
@@ -105,6 +106,8 @@ def perform(
         What to run.
     on_console : callable
         Gets each line that the script prints.
+    on_start : callable
+        Gets what is promised, a sentence each, when every stream is attached.
     on_tick : callable
         Gets what the engine says of itself, ten times a second.
 
@@ -114,6 +117,8 @@ def perform(
         The script could not be set up.
     SchemaMismatch
         A stream's schema does not fit the model's.
+    StateError
+        What the store keeps is damaged, or does not fit the script or the streams any more.
     KeyboardInterrupt
         Ctrl-C; what was written until then is whole records.
     """
@@ -122,7 +127,7 @@ def perform(
         # The script holds the event loop, so that asyncio's way, to cancel a task, would wait for the whole batch.
         signal.signal(signal.SIGINT, _interrupt)
     try:
-        return asyncio.run(_perform(job, on_console, on_tick))
+        return asyncio.run(_perform(job, on_console, on_start, on_tick))
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -131,18 +136,30 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick: Callable[[EngineInfo], None]) -> Done:
+async def _perform(
+    job: Job,
+    on_console: Callable[[ConsoleLine], None],
+    on_start: Callable[[Sequence[str]], None],
+    on_tick: Callable[[EngineInfo], None],
+) -> Done:
     from engine.runtime import Engine, EngineState
 
-    log = job.settings.state_dir / "rejects.jsonl"
-    log_start = log.stat().st_size if log.exists() else 0
-    engine = Engine(job.settings, on_console=on_console, is_inline=job.is_inline)
+    engine = Engine(
+        job.settings,
+        store=job.store,
+        job=job.name,
+        is_resuming=job.is_resuming,
+        on_console=on_console,
+        is_inline=job.is_inline,
+    )
     try:
+        last_reject = _last_reject(engine)
         await engine.load(job.model)
         started_s = time.perf_counter()
         # Outputs first: the engine starts with the last stream, and nothing is read before there is a place for it.
         for slot in sorted(job.streams, key=lambda slot: (slot % 2 == 0, slot)):
             await engine.attach(slot, job.streams[slot])
+        on_start(engine.promise())
         end = asyncio.ensure_future(engine.wait(EngineState.FINISHED, EngineState.ERROR))
         try:
             while not (await asyncio.wait([end], timeout=TICK_S))[0]:
@@ -151,19 +168,18 @@ async def _perform(job: Job, on_console: Callable[[ConsoleLine], None], on_tick:
             end.cancel()
         info = engine.inspect()
         on_tick(info)
-        return Done(info, engine.error, time.perf_counter() - started_s, _first_rejects(log, log_start))
+        rejects = engine.rejected(last_reject, N_REASONS)
+        return Done(info, engine.error, time.perf_counter() - started_s, tuple(rejects))
     except asyncio.CancelledError:
-        await engine.reset()  # at once; `close` alone would score first what is read already
+        engine.settings = replace(engine.settings, drain_timeout_s=0.0)  # what is read already is not scored first
         raise
     finally:
         await engine.close()
 
 
-def _first_rejects(log: Path, start: int) -> tuple[Reject, ...]:
-    """Return the first rejects that were logged behind `start`: the engine itself keeps the latest in mind."""
-    if not log.exists():
-        return ()
-    with log.open("rb") as lines:
-        lines.seek(start)
-        entries = map(json.loads, islice(lines, N_REASONS))
-        return tuple(Reject(entry["slot"], entry["seq_no"], entry["reason"]) for entry in entries)
+def _last_reject(engine: Engine) -> int:
+    """Return the number of the last reject of earlier runs: they stay when a job begins anew."""
+    number = 0
+    while page := engine.rejected(number, N_REJECTS):
+        number = page[-1].number
+    return number

@@ -21,6 +21,7 @@ VERBS = {
     "serve": "engine.cli.serve:serve",
     "run": "engine.cli.run:run",
     "test": "engine.cli.test:test",
+    "torture": "engine.cli.torture:torture",
     "init": "engine.cli.init:init",
     "inspect": "engine.cli.control:inspect",
     "pause": "engine.cli.control:pause",
@@ -30,6 +31,8 @@ VERBS = {
     "schema": "engine.cli.schema:schema",
     "stream": "engine.cli.stream:stream",
     "attachment": "engine.cli.attachment:attachment",
+    "state": "engine.cli.state:state",
+    "rejects": "engine.cli.rejects:rejects",
     "completion": "engine.cli.completion:completion",
 }
 
@@ -67,7 +70,7 @@ root = LazyGroup(
 
     The options below are understood after a verb too. What a verb prints on standard output is data; everything else
     is on standard error. Exit codes: 0 done, 1 failed, 2 not understood, 3 contract or schema error, 4 the model's
-    set-up failed, 5 no server, 130 interrupted.
+    set-up failed, 5 no server, 6 the state cannot be restored, 130 interrupted.
     """,
 )
 root.params.append(
@@ -90,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are told on standard error."""
-    desk = Desk()
+    desk = Desk(arguments=tuple(sys.argv[1:] if args is None else args))
     try:
         result = root.main(args, prog_name="engine", standalone_mode=False, obj=desk)
         sys.stdout.flush()

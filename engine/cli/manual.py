@@ -40,7 +40,7 @@ def _section(command: click.Command, context: click.Context, level: int) -> Iter
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
-            if child is not None:
+            if child is not None and not child.hidden:
                 yield from _section(child, click.Context(child, info_name=name, parent=context), level + 1)
 
 

@@ -45,14 +45,34 @@ def print_engine(info: Mapping[str, Any]) -> None:
     if info["jets"]:
         print()
         print_table(_JET_HEADINGS, jet_rows(info["jets"]))
+    if info.get("fence"):
+        print()
+        print_table(("Commit", "Age", "Keys", "State"), [_fence_row(info)])
     if info["rejects"]:
         print()
         print_table(
             ("Slot", "Record", "Rejected because"),
             ((reject["slot"], reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
         )
+    if info.get("promise"):
+        talk("")
+        tell_promise(info)
+    if (info.get("fence") or {}).get("trouble"):
+        talk(f"\nThe next commit waits: {info['fence']['trouble']}")
     if info["error"]:
         talk(f"\n{info['error']}")
+
+
+def _fence_row(info: Mapping[str, Any]) -> Sequence[Any]:
+    age_s = info["fence"]["age_s"]
+    age = None if age_s is None else f"{age_s:.1f} s"
+    return info["fence"]["number"], age, info.get("n_keys"), size_text(info.get("state_bytes"))
+
+
+def tell_promise(info: Mapping[str, Any]) -> None:
+    """Say what is promised for the streams that are attached."""
+    for sentence in info.get("promise", ()):
+        talk(sentence)
 
 
 def jet_rows(jets: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
@@ -117,6 +137,18 @@ def tell_unkept(model: Mapping[str, Any] | None) -> None:
             talk(f"Note: {name['refusal']}")
 
 
+def tell_sharing(fields: Mapping[str, Any]) -> None:
+    """Say by what a script keeps its state, for how long, and what all its copies share."""
+    keyed = [slot for slot in fields["slots"] if slot.get("key")]
+    if keyed:
+        told = ", ".join(f"{slot['key']} in slot {slot['slot']}" for slot in keyed)
+        ttl_s = keyed[0].get("key_ttl_s")
+        end = f", forgotten when it was not used for {ttl_s:g} s" if ttl_s else ""
+        talk(f"Key: {told}. Every key has a state of its own{end}.")
+    if fields.get("uses_cells"):
+        talk("Cells: what it holds in cells and pools, all its copies share.")
+
+
 def print_script(fields: Mapping[str, Any]) -> None:
     """Print a script's slots, and say what it keeps as state."""
     print_table(
@@ -127,6 +159,7 @@ def print_script(fields: Mapping[str, Any]) -> None:
         ),
     )
     tell_state(fields["state"])
+    tell_sharing(fields)
     for note in [*fields["unkept"], *fields["notes"]]:
         near = f" Did you mean {note['near']!r}?" if note["near"] else ""
         talk(f"Line {note['line']}: {note['message']}.{near}")

@@ -18,6 +18,7 @@ from engine.cli.endpoint import existing_file, find_endpoint
 from engine.cli.job import Done, Job, perform
 from engine.cli.printing import talk
 from engine.cli.progress import progress_bar
+from engine.cli.resuming import is_done, keep, resume_command, tell_promise, went_on_at
 from engine.cli.verb import Verb
 from engine.errors import AssetNotFound, ConfigError, nearest
 
@@ -55,6 +56,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--slot", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0.")
 @model_options
 @click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
+@click.option("--resume", "is_resuming", is_flag=True, help="Go on where the same run was stopped, or crashed.")
 @pass_desk
 @click.pass_context
 def run(
@@ -66,6 +68,7 @@ def run(
     output: str,
     slot: tuple[str, ...],
     strict: bool,
+    is_resuming: bool,
     **options: Any,
 ) -> None:
     """Score the records of INPUT with SCRIPT and write the scores to OUTPUT.
@@ -73,21 +76,41 @@ def run(
     INPUT and OUTPUT are files, - for standard input and output, literals such as inline:1,2,3 or names of streams in
     the library. Schemas and attachments come from the library that SCRIPT lies in, unless options give them.
 
+    A run begins at the start of its inputs. With --resume it goes on behind the last commit of the run of the same
+    script with the same streams: nothing is scored twice, and the script has the state that it had there.
+
     Examples: engine run model_scripts/average.py prices.jsons -
+              engine run --resume model_scripts/average.py prices.jsons scores.jsons
               head -40 prices.jsons | engine run model_scripts/average.py > scores.jsons
               engine run join.py left.jsons out.jsons --slot 2=right.jsons
     """
     named = {0: input, 1: output, **dict(map(_slot_pair, slot))}
     job = prepare(desk, script, named, **options)
-    with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
-        done = perform(job, on_console=print_console, on_tick=on_tick)
-    raise_closed_pipe(done)
-    talk(done.summary())
-    tell_rejects(done)
-    if done.error is not None:
-        raise click.ClickException(str(done.error))
+    with keep(job, script, is_resuming=is_resuming) as job:
+        if is_done(job):
+            talk("The run has finished already, so that there is nothing to resume. Without --resume it begins anew.")
+            return
+        resumed = went_on_at(job)
+        try:
+            with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
+                done = perform(job, on_console=print_console, on_start=tell_promise, on_tick=on_tick)
+        except KeyboardInterrupt:
+            tell_how_to_resume(desk, job)
+            raise
+        raise_closed_pipe(done)
+        talk(f"{done.summary()}{resumed}")
+        tell_rejects(done)
+        if done.error is not None:
+            tell_how_to_resume(desk, job)
+            raise click.ClickException(str(done.error))
     if strict and done.n_rejected:
         ctx.exit(exits.FAILURE)
+
+
+def tell_how_to_resume(desk: Desk, job: Job) -> None:
+    """Say how to go on after a run that did not come to its end, if there is anything to go on with."""
+    if (command := resume_command(job, desk.arguments)) is not None:
+        talk(f"Go on with: {command}")
 
 
 def prepare(
@@ -126,8 +149,9 @@ def prepare(
     model = from_path(script, library, attachment, schemas)
     find_schema = _schema_finder(library, schemas, model)
     _check_distinct(named)
+    stored = library.streams.read if library is not None else None
     streams = {
-        slot: resolve_stream(text, find_endpoint(text, slot, library, encoding), find_schema)
+        slot: resolve_stream(text, find_endpoint(text, slot, library, encoding), find_schema, stored)
         for slot, text in named.items()
         if slot in model.script.slots or slot not in (0, 1)
     }

@@ -33,11 +33,15 @@ _folder = click.Path(file_okay=False, path_type=Path)
     default=None,
     help="Whoever reaches the port may do everything.  [env var: ENGINE_NO_AUTH]",
 )
+@click.option("--fresh", "is_fresh", is_flag=True, help="Begin anew: forget the model, the streams and their state.")
 @pass_desk
-def serve(desk: Desk, /, library: Path | None, state: Path | None, memory: str | None, **options: Any) -> None:
+def serve(
+    desk: Desk, /, library: Path | None, state: Path | None, memory: str | None, is_fresh: bool, **options: Any
+) -> None:
     """Serve an engine over HTTP, with the models, schemas, streams and attachments of the library.
 
-    The documentation of its API is at /docs. Ctrl-C or SIGTERM finishes what was accepted and stops.
+    The documentation of its API is at /docs. Ctrl-C or SIGTERM finishes what was accepted and stops. The next start
+    goes on from there, as it does after a crash: with the model, the streams and the state that were there.
 
     Example: engine serve --library . --port 8000
     """
@@ -51,10 +55,10 @@ def serve(desk: Desk, /, library: Path | None, state: Path | None, memory: str |
     if memory is not None:
         given["memory_limit_bytes"] = parse_size(memory)
     settings = replace(Settings.from_env(os.environ), **given)
-    run_server(settings, Library(settings.library or settings.state_dir / "library"))
+    run_server(settings, Library(settings.library or settings.state_dir / "library"), is_fresh=is_fresh)
 
 
 for option in serve.params:
     # The settings read the environment themselves: they know when a variable is Kubernetes' and not ours.
-    if isinstance(option, click.Option):
+    if isinstance(option, click.Option) and option.name != "is_fresh":
         option.allow_from_autoenv = False

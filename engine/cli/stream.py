@@ -7,7 +7,7 @@ import click
 from engine.cli.assets import add_verbs, complete_name, name_argument
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.printing import counted, hint, is_readable, output_option, print_json, print_records, print_table, talk
-from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows, tell_unkept
+from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows, tell_promise, tell_unkept
 from engine.cli.verb import VerbGroup
 
 
@@ -66,6 +66,7 @@ def attach(desk: Desk, stream: str, slot: int) -> None:
     info = desk.engine.inspect()
     if info["state"] != "INIT":  # begin() has run
         tell_unkept(info["model"])
+        tell_promise(info)
     hint(next_step(info))
 
 

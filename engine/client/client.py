@@ -12,6 +12,7 @@ import httpx
 
 from engine.client.collection import Collection, Put
 from engine.client.connection import Connection, path_of
+from engine.client.keeping import KeptVerbs
 from engine.client.verbs import EngineVerbs
 
 LINES_PER_REQUEST = 1000  # a few megabytes of ordinary records
@@ -34,6 +35,7 @@ class Client:
         self.schemas = Collection(self._connection, "schema", "/schemas")
         self.streams = Collection(self._connection, "stream", "/streams")
         self.engine = EngineVerbs(self._connection)
+        self.kept = KeptVerbs(self._connection)
 
     def attachments(self, model: str) -> Collection:
         """Return the attachments of one model."""

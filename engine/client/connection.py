@@ -77,9 +77,10 @@ class Connection:
             )
         return _checked(response)
 
-    def download(self, path: str) -> Iterator[bytes]:
+    def download(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """Return the body of a GET, in pieces as they come."""
-        with _mapped_errors(self.url, READ_TIMEOUT_S), self._http.stream("GET", path) as response:
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        with _mapped_errors(self.url, READ_TIMEOUT_S), self._http.stream("GET", path, params=given) as response:
             if response.is_error:
                 response.read()
             yield from _checked(response).iter_bytes(CHUNK_BYTES)

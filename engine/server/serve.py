@@ -13,13 +13,18 @@ import uvicorn
 import uvloop
 
 from engine import log
-from engine.errors import StreamTimeout
+from engine.errors import EngineError, StreamTimeout
 from engine.registry import Library
 from engine.runtime import Engine
+from engine.runtime.steps import Killer
 from engine.server.app import build_app
 from engine.server.listening import is_local_only, listen, url_of
 from engine.server.printed import PrintedLog
+from engine.server.resumed import resumed_sentences
 from engine.settings import Settings
+from engine.state.commits import CommitLog
+from engine.state.jobs import SERVE, job_folder
+from engine.state.sqlite import SqliteStore
 
 # Longer than clients let a connection wait for its next use, so that it is they who close it and no request is lost
 # between the two.
@@ -29,8 +34,10 @@ _LAST_ANSWERS_S = 2.0
 _log = log.get_logger(__name__)
 
 
-def serve(settings: Settings, library: Library | None = None) -> None:
+def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool = False) -> None:
     """Run an engine and its server on the calling thread, which must be the main one, until SIGTERM or SIGINT.
+
+    It goes on with what the engine before it committed in the same state directory, before it answers anyone.
 
     The first signal drains: nothing more is accepted, and what was accepted is finished. A second one does not wait.
 
@@ -40,9 +47,13 @@ def serve(settings: Settings, library: Library | None = None) -> None:
         Where to listen, and every limit.
     library : Library, optional
         What models are loaded from; by default the settings' own.
+    is_fresh : bool
+        Forget what was committed, all but the rejects.
 
     Raises
     ------
+    StateError
+        It cannot go on with what was committed, or another engine works with it.
     PolicyViolation, ConfigError
         It may not, or cannot, listen where the settings say.
     StreamTimeout
@@ -50,8 +61,15 @@ def serve(settings: Settings, library: Library | None = None) -> None:
     """
     log.configure(settings.is_log_json)
     library = library or Library(settings.library or settings.state_dir / "library")
-    with listen(settings) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, library, listener))
+    folder = job_folder(settings.state_dir, SERVE)
+    with (
+        listen(settings) as listener,
+        contextlib.closing(SqliteStore(folder, on_step=Killer(settings.kill_at))) as store,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        if is_fresh:
+            store.clear().result()
+        runner.run(_serve(settings, library, listener, store))
 
 
 class _Server(uvicorn.Server):
@@ -61,8 +79,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, library: Library, listener: socket.socket) -> None:
-    engine = Engine(settings, on_console=PrintedLog())
+async def _serve(settings: Settings, library: Library, listener: socket.socket, store: CommitLog) -> None:
+    engine = Engine(settings, store=store, job=SERVE, on_console=PrintedLog())
     app = build_app(engine, library, settings, is_local_only=is_local_only(listener))
     config = uvicorn.Config(
         app,
@@ -79,12 +97,15 @@ async def _serve(settings: Settings, library: Library, listener: socket.socket) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, n_signals.release)
+    stopping = asyncio.create_task(n_signals.acquire())
+    if not await _resume(engine, library, stopping):
+        await _drain(engine, n_signals, settings.drain_timeout_s)
+        return
     url = url_of(listener)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     _log.info("server.started", url=url)
     _say(f"The engine listens on {url}")
     _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
-    stopping = asyncio.create_task(n_signals.acquire())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     try:
@@ -96,6 +117,34 @@ async def _serve(settings: Settings, library: Library, listener: socket.socket) 
         await serving
         stopping.cancel()
         _log.info("server.stopped")
+
+
+async def _resume(engine: Engine, library: Library, stopping: asyncio.Task[bool]) -> bool:
+    """Go on with what was committed, before anyone is answered; return whether that is done and nobody said stop.
+
+    Raises
+    ------
+    EngineError
+        The engine cannot go on; it is closed, and nothing of what was committed is lost.
+    """
+    resuming = asyncio.create_task(engine.resume(library))
+    await asyncio.wait({resuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not resuming.done():
+        resuming.cancel()
+        await asyncio.wait({resuming})
+        return False
+    try:
+        resumed = await resuming
+    except EngineError as exc:
+        stopping.cancel()
+        _log.error("server.not_resumed", error=type(exc).__name__, reason=str(exc))
+        _say("The engine cannot go on where it was. Mend that, or begin anew with: engine serve --fresh")
+        await engine.close()
+        raise
+    if resumed is not None:
+        for sentence in resumed_sentences(resumed, engine.inspect()):
+            _say(sentence)
+    return True
 
 
 async def _drain(engine: Engine, n_signals: asyncio.Semaphore, timeout_s: float) -> None:

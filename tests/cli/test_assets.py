@@ -118,10 +118,12 @@ def test_a_model_is_verified_without_being_run(filled: Path, command: Any) -> No
         "action": "action",
         "arity": 1,
         "on_error": None,
+        "key": None,
+        "key_ttl_s": None,
     }
     assert set(fields) == {
         *("name", "digest", "sloc", "begin", "end", "timeout_s", "slots"),
-        *("state", "is_stateless", "unkept", "notes"),
+        *("state", "is_stateless", "unkept", "notes", "uses_cells"),
     }
 
 

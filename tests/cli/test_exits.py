@@ -28,6 +28,9 @@ from engine.cli.exits import exit_code_of
         (errors.AttachmentUnsafe("x", "y", "z"), 4),
         (errors.ServerUnreachable("x", "y"), 5),
         (errors.StateError("x"), 6),
+        (errors.StateIncompatible("x"), 6),
+        (errors.StateCorrupt("x"), 6),
+        (errors.StateLocked("x", 1), 1),
         (KeyboardInterrupt(), 130),
     ],
 )

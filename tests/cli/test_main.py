@@ -42,9 +42,7 @@ def test_every_verb_has_a_help_with_what_it_is_for(command: Any, verb: str) -> N
     assert "Usage: engine" in ran.out
 
 
-@pytest.mark.parametrize(
-    "verb", ["drain", "monitor", "doctor", "snapshot", "state", "rejects", "sensor", "policy", "image"]
-)
+@pytest.mark.parametrize("verb", ["drain", "monitor", "doctor", "snapshot", "sensor", "policy", "image"])
 def test_what_does_not_exist_is_not_listed(command: Any, verb: str) -> None:
     assert command(verb).code == 2
 

@@ -38,7 +38,11 @@ def test_a_file_is_scored_to_standard_output(sample: Path, command: Any, options
     ran = command("run", SCRIPT, "prices.jsons", "-", *options)
     assert ran.code == 0, ran.err
     assert ran.out == FILES["expected.jsons"]
-    assert ran.err.startswith("10 records in, 6 out, 0 rejected, in ")
+    assert ran.err.splitlines()[:2] == [
+        "Slot 0 (prices.jsons): exactly once.",
+        "Slot 1 (-): at least once, repeats only after a crash.",
+    ]
+    assert ran.err.splitlines()[2].startswith("10 records in, 6 out, 0 rejected, in ")
 
 
 def test_a_file_is_scored_to_a_file(sample: Path, command: Any) -> None:
@@ -173,3 +177,109 @@ def test_expected_outputs_are_written_with_update(sample: Path, command: Any) ->
     assert command("test", SCRIPT, "prices.jsons", "new.jsons").code == 2
     assert command("test", SCRIPT, "prices.jsons", "new.jsons", "--inline", "--update").code == 0
     assert (sample / "new.jsons").read_text() == FILES["expected.jsons"]
+
+
+COUNTED = """
+def begin():
+    global n
+    n = 0
+
+def action(x):
+    global n
+    n += 1
+    if x == "stop":
+        raise ValueError("no further")
+    return [n, x]
+"""
+
+
+@pytest.fixture
+def stopped(sample: Path, command: Any) -> Path:
+    """A run that stopped at its third record, mended since."""
+    (sample / "counted.py").write_text(COUNTED)
+    (sample / "in.jsons").write_text('1\n2\n"stop"\n4\n')
+    ran = command("run", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert ran.code == 1, ran.err
+    assert (sample / "out.jsons").read_text() == "[1,1]\n[2,2]\n"
+    assert "Go on with: engine run --resume counted.py in.jsons out.jsons --inline\n" in ran.err
+    (sample / "counted.py").write_text(COUNTED.replace('raise ValueError("no further")', "pass"))
+    return sample
+
+
+def test_a_run_that_was_stopped_goes_on_with_its_state(stopped: Path, command: Any) -> None:
+    ran = command("run", "--resume", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert ran.code == 0, ran.err
+    lines = (stopped / "out.jsons").read_text().splitlines()
+    assert lines[:2] == ["[1,1]", "[2,2]"]
+    assert [line.partition(",")[2] for line in lines[2:]] == ['"stop"]', "4]"]
+    assert "Went on at record 3 of slot 0." in ran.err
+    assert [line.partition(",")[0] for line in lines[2:]] in (["[3", "[4"], ["[4", "[5"])  # what it did stays
+
+
+def test_a_run_begins_anew_unless_it_is_to_go_on(stopped: Path, command: Any) -> None:
+    ran = command("run", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert "Went on" not in ran.err
+    assert (stopped / "out.jsons").read_text() == '[1,1]\n[2,2]\n[3,"stop"]\n[4,4]\n'
+
+
+def test_the_same_run_is_found_from_another_folder(
+    stopped: Path, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [str(stopped / name) for name in ("counted.py", "in.jsons", "out.jsons")]
+    assert "Went on at record 3 of slot 0." in command("run", "--resume", *paths, "--inline").err
+
+
+@pytest.mark.parametrize("streams", [["in.jsons", "other.jsons"], ["prices.jsons", "out.jsons"]])
+def test_a_run_with_other_streams_is_another_one(stopped: Path, command: Any, streams: list[str]) -> None:
+    ran = command("run", "--resume", "counted.py", *streams, "--inline")
+    assert ran.code == 0, ran.err
+    assert ran.err.startswith("There is nothing to resume: the run begins at the start.\n")
+
+
+def test_a_run_that_has_finished_is_not_resumed(stopped: Path, command: Any) -> None:
+    arguments = ["counted.py", "in.jsons", "out.jsons", "--inline"]
+    assert command("run", *arguments).code == 0
+    before = (stopped / "out.jsons").read_bytes()
+    ran = command("run", "--resume", *arguments)
+    assert ran.code == 0
+    assert ran.err.startswith("The run has finished already, so that there is nothing to resume.")
+    assert (stopped / "out.jsons").read_bytes() == before
+
+
+def test_an_input_that_is_gone_when_it_is_read_is_not_resumed(sample: Path, command: Any) -> None:
+    os.mkfifo(sample / "pipe")
+    for path, part in (("-", "slot 0 reads standard input"), ("pipe", "slot 0 reads the pipe")):
+        ran = command("run", "--resume", SCRIPT, path, "out.jsons", "--inline", stdin=b"1\n")
+        assert ran.code == 2
+        assert part in ran.err
+    assert not (sample / "out.jsons").exists()
+
+
+def test_the_same_run_twice_at_a_time_is_refused(stopped: Path, command: Any, tmp_path: Path) -> None:
+    from engine.state.sqlite import SqliteStore
+
+    (folder,) = (tmp_path / "state" / "jobs").iterdir()
+    store = SqliteStore(folder)
+    try:
+        ran = command("run", "counted.py", "in.jsons", "out.jsons", "--inline")
+    finally:
+        store.close()
+    assert ran.code == 1
+    assert "is in use by" in ran.err
+    assert (stopped / "out.jsons").read_text() == "[1,1]\n[2,2]\n"
+
+
+def test_state_that_does_not_fit_the_script_any_more_exits_with_6_and_names_both(stopped: Path, command: Any) -> None:
+    (stopped / "counted.py").write_text(
+        COUNTED.replace("n = 0", "m = 0").replace("global n", "global m").replace("n += 1", "m += 1")
+    )
+    ran = command("run", "--resume", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert ran.code == 6, ran.err
+    assert "'n'" in ran.err
+    assert "m" in ran.err
+
+
+def test_a_test_leaves_no_job_behind(sample: Path, command: Any, tmp_path: Path) -> None:
+    assert command("test", SCRIPT, "prices.jsons", "expected.jsons", "--inline").code == 0
+    assert not (tmp_path / "state" / "jobs").exists()

@@ -1,0 +1,113 @@
+"""What a run leaves behind, so that the same run can go on later."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli.job import Job
+from engine.cli.printing import talk
+
+if TYPE_CHECKING:
+    from engine.state.commits import InputFence
+    from engine.streams import Stream
+
+
+@contextmanager
+def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
+    """Give a run its store, and with `is_resuming` what is in it, else an empty one.
+
+    A run of which an input cannot be read again has none.
+
+    Raises
+    ------
+    click.UsageError
+        It is to go on, and an input cannot be read again.
+    StateLocked
+        The same run is at work.
+    StateError
+        What is kept is damaged.
+    """
+    reason = unresumable(job)
+    if reason is not None:
+        if is_resuming:
+            raise click.UsageError(f"--resume goes on with inputs that can be read again: {reason}.")
+        yield job
+        return
+    from engine.runtime.steps import Killer
+    from engine.state.jobs import job_folder, run_name
+    from engine.state.sqlite import SqliteStore
+
+    name = run_name(script, {slot: _described(stream) for slot, stream in job.streams.items()})
+    folder = job_folder(job.settings.state_dir, name)
+    with closing(SqliteStore(folder, on_step=Killer(job.settings.kill_at))) as store:
+        if is_resuming and store.fence is None:
+            talk("There is nothing to resume: the run begins at the start.")
+        elif not is_resuming:
+            store.clear().result()
+        yield replace(job, name=name, store=store, is_resuming=is_resuming and store.fence is not None)
+
+
+def unresumable(job: Job) -> str | None:
+    """Return why a job cannot be resumed; None if it can."""
+    for slot, stream in sorted(job.streams.items()):
+        if slot % 2 == 0 and not stream.is_resumable:
+            what = stream.name if stream.transport != "file" else _pipe_name(stream)
+            return f"slot {slot} reads {what}, which is gone when it is read"
+    return None
+
+
+def _pipe_name(stream: Stream) -> str:
+    return "standard input" if stream.path is None else f"the pipe {stream.path}"
+
+
+def _described(stream: Stream) -> dict[str, Any]:
+    """Return what makes a stream the same as another one: its descriptor, with a path that holds in every folder."""
+    from engine.streams import describe
+
+    said = describe(stream.descriptor)
+    if stream.path is not None:
+        said["transport"] = said["transport"] | {"path": str(stream.path)}
+    return said
+
+
+def is_done(job: Job) -> bool:
+    """Return whether a run that is to go on has come to its end before."""
+    fence = job.store.fence if job.store is not None else None
+    return job.is_resuming and fence is not None and fence.is_finished
+
+
+def went_on_at(job: Job) -> str:
+    """Return a sentence, with a blank before it, for each input that goes on; nothing for a run from the start."""
+    places = _places(job) if job.is_resuming else []
+    return "".join(f" Went on at record {place.seq_no + 1:,} of slot {place.slot}." for place in places)
+
+
+def resume_command(job: Job, arguments: Sequence[str]) -> str | None:
+    """Return the command that goes on with a run that was stopped; None if there is nothing to go on with."""
+    if not any(place.seq_no for place in _places(job)) or "run" not in arguments:
+        return None
+    rest = [argument for argument in arguments if argument != "--resume"]
+    at = rest.index("run") + 1
+    return shlex.join(["engine", *rest[:at], "--resume", *rest[at:]])
+
+
+def _places(job: Job) -> list[InputFence]:
+    """Return where the inputs stand, by slot: a later attachment is the one that counts."""
+    fence = job.store.fence if job.store is not None else None
+    if fence is None or fence.is_finished:
+        return []
+    by_slot = {place.slot: place for _, place in sorted(fence.inputs.items())}
+    return [place for _, place in sorted(by_slot.items())]
+
+
+def tell_promise(promise: Sequence[str]) -> None:
+    """Say what is promised for the streams, on standard error."""
+    for sentence in promise:
+        talk(sentence)

@@ -1,0 +1,21 @@
+"""What a server says that it goes on with."""
+
+from __future__ import annotations
+
+from engine.runtime import EngineInfo
+from engine.runtime.info import Resumed
+
+
+def resumed_sentences(resumed: Resumed, info: EngineInfo) -> list[str]:
+    """Return a line or two: the model, where each input goes on, and how much state there is."""
+    model = "no model" if resumed.model is None else f"model {resumed.model!r}"
+    n_streams = sum(slot.stream is not None for slot in info.slots)
+    streams = f"{n_streams} stream{'' if n_streams == 1 else 's'}"
+    sentences = [f"Resumed at commit {resumed.number:,}: {model}, {streams}, {resumed.state}."]
+    places = [f"slot {slot} goes on at record {seq_no + 1:,}" for slot, seq_no in sorted(resumed.positions.items())]
+    if info.n_keys is not None:
+        places.append(f"{info.n_keys:,} keys have state")
+    if places:
+        text = "; ".join(places)
+        sentences.append(f"{text[:1].upper()}{text[1:]}.")
+    return sentences
