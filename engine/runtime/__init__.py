@@ -5,7 +5,18 @@ there are no locks, and a synchronous score goes from the socket to the jet's pi
 """
 
 from engine.runtime.engine import Engine
-from engine.runtime.info import ConsoleLine, EngineInfo, JetInfo, ModelInfo, Outputs, RejectInfo, Scaled, SlotInfo
+from engine.runtime.info import (
+    ConsoleLine,
+    EngineInfo,
+    FenceInfo,
+    JetInfo,
+    ModelInfo,
+    Outputs,
+    RejectInfo,
+    Resumed,
+    Scaled,
+    SlotInfo,
+)
 from engine.runtime.states import TRANSITIONS, EngineState, Event
 
 __all__ = [
@@ -15,10 +26,12 @@ __all__ = [
     "EngineInfo",
     "EngineState",
     "Event",
+    "FenceInfo",
     "JetInfo",
     "ModelInfo",
     "Outputs",
     "RejectInfo",
+    "Resumed",
     "Scaled",
     "SlotInfo",
 ]

@@ -14,6 +14,7 @@ from engine.runtime.info import Scaled
 from engine.runtime.jets import Jet, JetOwner
 from engine.runtime.launcher import Launcher
 from engine.settings import Settings
+from engine.state.commits import Entry
 
 log = get_logger(__name__)
 
@@ -53,6 +54,11 @@ class Crew:
         """The jets that get records: all of them when no record depends on another, else the first."""
         return self.jets if self.model.script.is_stateless else self.jets[:1]
 
+    @property
+    def keeper(self) -> Jet | None:
+        """The jet that holds the state; None where there is none to hold."""
+        return None if self.model.script.is_stateless or not self.jets else self.jets[0]
+
     def policy(self, slot: int) -> str:
         """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
         return self._launcher.policy(slot)
@@ -88,6 +94,22 @@ class Crew:
         """Call ``begin()`` in jets and return what it gave; raises as `grow`."""
         frames = await self._together(jets, (jet.begin() for jet in jets))
         return [frame for given in frames for frame in given]
+
+    async def make_ready(self, jets: list[Jet], entries: Iterable[Entry] | None) -> None:
+        """Have jets take work, the keeper of the state with what was committed; on an error all of them are ended.
+
+        Raises
+        ------
+        StateError
+            The state does not fit the script, or is damaged.
+        ModelError
+            The keeper's process ended.
+        """
+        keeper = None if self.model.script.is_stateless else jets[0] if jets else None
+        if keeper is not None and entries is not None:
+            await self._together(jets, [keeper.restore(entries)])
+        for jet in jets:
+            jet.make_ready()
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` in every jet and return what it gave.

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from engine import metrics
 from engine.errors import EngineError, InvalidTransition, RetryAfter, StreamError
 from engine.log import get_logger
-from engine.registry import Model
+from engine.registry import Library, Model
+from engine.runtime.berths import Berths
 from engine.runtime.crew import Crew
-from engine.runtime.fitting import check_files, check_fit, missing_slots, model_schema
+from engine.runtime.fitting import check_files, check_fit, missing_slots
 from engine.runtime.gate import Gate
-from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Scaled
+from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Resumed, Scaled
 from engine.runtime.inspection import inspect_engine
 from engine.runtime.intake import Intake
+from engine.runtime.job import Attached, Job, check_state
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
-from engine.runtime.rejects import RejectLog
+from engine.runtime.promise import promise_of
+from engine.runtime.rejects import LatestRejects, choose_rejects
 from engine.runtime.states import EngineState, Event, next_state
+from engine.runtime.steps import Killer
 from engine.runtime.workdir import remove_abandoned
 from engine.settings import Settings
-from engine.streams import Stream, open_sink, open_source
+from engine.state.commits import SCRIPT, CommitLog, Entry, Reject
+from engine.state.sqlite import SqliteStore
+from engine.streams import Stream
 
 log = get_logger(__name__)
 
@@ -41,6 +47,12 @@ class Engine:
     ----------
     settings : Settings
         Limits and folders.
+    store : CommitLog, optional
+        Where what must survive is kept; closed with the engine. By default nothing survives.
+    job : str
+        What the store's job is called, for those who get its outputs.
+    is_resuming : bool
+        Streams that are attached go on where the store says that the job stood, and so does the model.
     on_console : callable, optional
         Takes each line that the script prints.
     is_inline : bool
@@ -51,14 +63,24 @@ class Engine:
         self,
         settings: Settings,
         *,
+        store: CommitLog | None = None,
+        job: str = "",
+        is_resuming: bool = False,
         on_console: Callable[[ConsoleLine], None] | None = None,
         is_inline: bool = False,
     ) -> None:
         self.settings, self.state, self.n_jets = settings, EngineState.INIT, settings.n_jets
         self.error: EngineError | None = None
-        self.rejects = RejectLog(settings.state_dir)
+        self.rejects = LatestRejects()
         self.console: deque[ConsoleLine] = deque(maxlen=N_CONSOLE_LINES)
-        self.manifold = Manifold(self, self.rejects)
+        on_step = Killer(settings.kill_at)
+        self.is_volatile = store is None
+        self.store: CommitLog = store if store is not None else SqliteStore(None)
+        self.manifold = Manifold(self, self.store, self.rejects, settings.commit_interval_s, on_step)
+        self._berths = Berths(self.manifold, settings, job)
+        self._is_resuming = is_resuming
+        if is_resuming:
+            self._berths.recall(self.store.job)
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
         self._starts_paused = False
@@ -99,18 +121,47 @@ class Engine:
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
                 raise InvalidTransition(self.state.value, verb, [EngineState.INIT.value])
+            self._check_state(model)
             crew, before = Crew(model, self.manifold, self.settings, is_inline=self._is_inline), self.manifold.crew
             self._crews.append(crew)
             crew.jets = await crew.grow(self.n_jets)
-            frames = await crew.begin(crew.jets) if is_started else []
-            async with self.manifold.held():
+            if is_started:
+                frames = await crew.begin(crew.jets)
+                async with self.manifold.held():
+                    await self.manifold.committed()
+                    await self._take_over(crew)
+                    self.manifold.put_hook_outputs(frames)
+            else:
                 self.manifold.crew = crew
-                self.manifold.put_hook_outputs(frames)
+            await self._remember()
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
             self._watch(model.script.timeout_s)
             await self._start_if_complete()
+
+    def _check_state(self, model: Model) -> None:
+        """Refuse a model that cannot go on with the state of the one of the same name."""
+        fence = self.store.fence
+        if fence is not None and fence.model == model.script.name:
+            stored = {entry.name: None for entry in self.store.entries() if not entry.name.startswith("$")}
+            check_state(fence, model, stored)
+
+    async def _take_over(self, crew: Crew) -> None:
+        """Put a crew in the place of the one before, with the state if it is the same model's."""
+        await crew.make_ready(crew.jets, self._saved_for(crew.model))
+        self.manifold.crew = crew
+        await self.manifold.pin()
+
+    def _saved_for(self, model: Model) -> Iterator[Entry] | None:
+        """Return the committed state that a model goes on with; of another model, it is forgotten."""
+        fence = self.store.fence
+        if fence is None:
+            return None
+        if fence.model != model.script.name:
+            self.manifold.ledger.committer.is_anew = True
+            return None
+        return self.store.entries()
 
     async def unload(self) -> None:
         """Remove the model and end its jets; only in INIT."""
@@ -119,6 +170,7 @@ class Engine:
             crew, self.manifold.crew = self.manifold.crew, None
             if crew is not None:
                 await crew.stop(crew.jets)
+            await self._remember()
 
     async def attach(self, slot: int, stream: Stream) -> None:
         """Attach a stream to a slot, in place of the one that is there; may start the engine.
@@ -138,39 +190,36 @@ class Engine:
             if self.manifold.crew is not None:
                 check_fit(self.manifold.crew.model, {slot: stream})
             await (self._attach_output(slot, stream) if slot % 2 else self._attach_input(slot, stream))
+            await self._remember()
             log.info("stream.attached", slot=slot, stream=stream.name, transport=stream.transport)
             await self._start_if_complete()
 
     async def _attach_input(self, slot: int, stream: Stream) -> None:
-        intake = Intake(slot, stream, self.manifold)
-        if self.manifold.crew is not None or not stream.needs_model_schema:
-            await self._open(intake)
+        crew = self.manifold.crew
+        intake = await self._berths.intake(slot, stream, crew.model if crew is not None else None)
         if (before := self.manifold.replace_intake(intake)) is not None:
             await before.stop()
         if self.state is not EngineState.INIT:
+            await self._pin()
             intake.start()
 
-    async def _open(self, intake: Intake) -> None:
-        crew = self.manifold.crew
-        schema = model_schema(crew.model, intake.slot) if crew is not None else None
-        intake.source = await asyncio.to_thread(
-            open_source,
-            intake.stream,
-            model_schema=schema,
-            inbox_bytes=self.settings.inbox_bytes,
-            max_record_bytes=self.settings.max_record_bytes,
-        )
-
     async def _attach_output(self, slot: int, stream: Stream) -> None:
-        sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self.settings.outbox_bytes)
+        outlet = await self._berths.outlet(slot, stream)
         async with self.manifold.held():
+            await self.manifold.committed()
             before = self.manifold.outlets.get(slot)
-            self.manifold.outlets[slot] = Outlet(slot, stream, sink, self.manifold)
+            self.manifold.outlets[slot] = outlet
             if self.state is not EngineState.INIT and self.manifold.crew is not None:
                 for jet in self.manifold.crew.jets:
                     jet.code_outputs()
+                await self.manifold.pin()
             if before is not None:
                 await before.close()
+
+    async def _pin(self) -> None:
+        async with self.manifold.held():
+            await self.manifold.committed()
+            await self.manifold.pin()
 
     async def detach(self, slot: int) -> None:
         """Take a stream off its slot; only in INIT."""
@@ -182,6 +231,7 @@ class Engine:
                 await intake.stop()
             else:
                 await self.manifold.outlets.pop(slot).close()
+            await self._remember()
             metrics.forget_slot(slot)
             log.info("stream.detached", slot=slot)
 
@@ -194,12 +244,14 @@ class Engine:
             self._to(Event.PAUSE)
             self._starts_paused = True
             self.manifold.is_open = False
+            await self._remember()
 
     async def unpause(self) -> None:
         """Go on after `pause`."""
         async with self._verb:
             self._to(Event.UNPAUSE)
             self._starts_paused = False
+            await self._remember()
             self._open_if_running()
             self.manifold.check_end()
 
@@ -218,12 +270,17 @@ class Engine:
             crew = self.manifold.crew
             if crew is not None:
                 new = await crew.grow(max(0, n_jets - len(crew.jets)))
-                if self.state is not EngineState.INIT:
-                    self.manifold.put_hook_outputs(await crew.begin(new))
+                is_started = self.state is not EngineState.INIT
+                frames = await crew.begin(new) if is_started else []
                 async with self.manifold.held():
+                    await self.manifold.committed()
+                    if is_started:
+                        await crew.make_ready(new, self._saved_for(crew.model) if not crew.jets else None)
                     surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
+                self.manifold.put_hook_outputs(frames)
                 self._spawn(crew.retire(surplus))
             self.n_jets = n_jets
+            await self._remember()
             log.info("model.scaled", jets=n_jets)
             return crew.scaled(n_jets) if crew is not None else Scaled(n_jets, n_jets)
 
@@ -239,24 +296,30 @@ class Engine:
             self.manifold.outlets.clear()
             self.manifold.crew = None
             self._crews.clear()
+            self._berths.recall(None)
+            await asyncio.wrap_future(self.store.clear())
+            self.manifold.cells.clear()
             self.error, self._starts_paused, self._is_ending = None, False, False
             self.rejects.latest.clear()
             self._to(Event.RESET)
 
     async def close(self) -> None:
-        """Drain and stop: take no more, score what was taken, run ``end()`` and discard what it gives.
+        """Drain and stop: take no more, score and commit what was taken, run ``end()`` and discard what it gives.
 
-        While PAUSED, or without a jet, nothing is scored: what waits is lost, and the log says how much.
+        While PAUSED, or without a jet, nothing is scored: what waits and is not in the journal is lost, and the log
+        says how much.
         """
         crew, limit_s = self.manifold.crew, self.settings.drain_timeout_s
         self._is_draining = True
-        if self.state is EngineState.RUNNING and crew is not None and crew.jets:
+        if self.state in (EngineState.RUNNING, EngineState.PAUSED) and crew is not None and crew.jets:
             for intake in self.manifold.intakes.values():
                 if intake.inbox is None:
                     await intake.stop()
             try:
                 async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
-                    await self.manifold.drained()
+                    if self.state is EngineState.RUNNING:
+                        await self.manifold.drained()
+                    await self.manifold.committed()
             except (TimeoutError, EngineError) as exc:
                 log.error("drain.incomplete", reason=str(exc) or f"it took longer than {limit_s:g} s")
             else:
@@ -267,20 +330,24 @@ class Engine:
             self._watcher.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=limit_s)
+        await asyncio.to_thread(self.store.close)
 
     async def _shut(self, error: EngineError) -> None:
         self.manifold.abandon(error)
+        await self.manifold.ledger.close()
         await asyncio.gather(
             *(self._stop_intake(intake) for intake in self.manifold.sources),
-            *(self._close_outlet(outlet) for outlet in self.manifold.outlets.values()),
+            *(self._close_outlet(outlet) for outlet in self.manifold.all_outlets),
             *(crew.abandon() for crew in self._crews),
         )
 
     @staticmethod
     async def _stop_intake(intake: Intake) -> None:
         n_left = intake.inbox.n_accepted - intake.position if intake.inbox is not None else 0
-        if n_left:
+        if n_left and intake.stream.descriptor.durable is False:
             log.error("input.lost", slot=intake.slot, n_records=n_left)
+        elif n_left:
+            log.info("input.left", slot=intake.slot, n_records=n_left)
         await intake.stop()
 
     @staticmethod
@@ -290,8 +357,11 @@ class Engine:
         except EngineError as exc:
             log.error("output.lost", slot=outlet.slot, reason=str(exc))
 
-    def accept(self, slot: int, bodies: Sequence[bytes]) -> int:
-        """Take the bodies of requests for a REST input; return how many records they hold.
+    async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
+        """Take the bodies of a request for a REST input; return how many records they hold.
+
+        With a durable stream they are in the journal when this returns. `key` is the request's ``Idempotency-Key``:
+        one that was seen before takes nothing, and returns what was returned then.
 
         Raises
         ------
@@ -303,10 +373,15 @@ class Engine:
             Nothing will be read any more.
         """
         self._check_open(Event.INPUT)
-        return self._gate.accept(slot, bodies)
+        return await self._gate.accept(slot, bodies, key)
 
     async def score(
-        self, record: bytes, input_slot: int = 0, output_slot: int = 1, timeout_s: float = 30.0
+        self,
+        record: bytes,
+        input_slot: int = 0,
+        output_slot: int = 1,
+        timeout_s: float = 30.0,
+        key: str | None = None,
     ) -> list[bytes]:
         """Score one record and return what the model wrote to `output_slot` for it; its other outputs go their way.
 
@@ -322,7 +397,7 @@ class Engine:
             The engine is not RUNNING, or has no REST stream on the input slot.
         """
         self._check_open(Event.SCORE)
-        return await self._gate.score(record, input_slot, output_slot, timeout_s)
+        return await self._gate.score(record, input_slot, output_slot, timeout_s, key)
 
     async def outputs(
         self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None
@@ -388,8 +463,18 @@ class Engine:
         try:
             for intake in self.manifold.intakes.values():
                 if intake.source is None:
-                    await self._open(intake)
-            self.manifold.put_hook_outputs(await crew.begin(crew.jets))
+                    await self._berths.open(intake, crew.model)
+            frames = await crew.begin(crew.jets)
+            fence = self.store.fence
+            has_begun = fence is not None and fence.has_begun
+            if not has_begun or fence is None or fence.model != crew.model.script.name:
+                await self._take_over(crew)
+                self.manifold.put_hook_outputs(frames)
+            else:
+                self.manifold.cells.load(
+                    [entry for scope in self._cell_scopes() for entry in self.store.entries(scope)]
+                )
+                await crew.make_ready(crew.jets, self._saved_for(crew.model))
         except EngineError as exc:
             self.on_broken(exc)
             raise
@@ -397,6 +482,104 @@ class Engine:
         for intake in self.manifold.sources:
             intake.start()
         self._open_if_running()
+
+    def _cell_scopes(self) -> list[str]:
+        return [scope for scope in self.store.scopes() if scope != SCRIPT]
+
+    async def _remember(self) -> None:
+        """Keep what is loaded and attached."""
+        crew, fading = self.manifold.crew, self.manifold.fading
+        attached = [
+            Attached(
+                one.number,
+                one.slot,
+                one.stream,
+                one.rejects.number if one.rejects is not None else None,
+                is_fading=one in fading,
+            )
+            for one in self.manifold.sources
+        ]
+        attached += [Attached(one.number, one.slot, one.stream) for one in self.manifold.outlets.values()]
+        model = crew.model if crew is not None else None
+        job = Job(
+            model, tuple(attached), self.n_jets, self._starts_paused, self._berths.last_number, self._berths.job_id
+        )
+        await asyncio.wrap_future(self.store.set_job(job.dump()))
+
+    async def resume(self, library: Library | None) -> Resumed | None:
+        """Load and attach again what the store's job had, and go on from its last commit; None without one.
+
+        Raises
+        ------
+        StateError
+            What is kept is damaged, or does not fit any more.
+        EngineError
+            A stream or the model cannot be set up.
+        """
+        if self.store.job is None:
+            return None
+        job, fence = Job.load(self.store.job, library), self.store.fence
+        if job.model is None and not job.attached:
+            return None
+        self.n_jets, self._starts_paused = job.n_jets, job.is_paused
+        self._berths.recall(self.store.job)
+        for one in sorted(job.attached, key=lambda one: one.slot % 2 == 0):
+            if not one.is_fading:
+                await self.attach(one.slot, one.stream)
+            elif self.store.inputs(one.number).values:
+                intake = self._berths.fading(one.number, one.slot, one.stream)
+                await self._berths.open(intake, job.model)
+                if intake.inbox is not None:
+                    intake.inbox.seal()
+                self.manifold.add_fading(intake)
+        if fence is not None and fence.is_finished:
+            self._to(Event.FOUND_FINISHED)
+            for outlet in self.manifold.all_outlets:
+                outlet.is_eof = True
+        elif job.model is not None:
+            await self.load(job.model)
+        positions = {one.slot: one.seq_no for one in (fence.inputs.values() if fence is not None else ())}
+        name = job.model.script.name if job.model is not None else None
+        log.info("engine.resumed", model=name, commits=fence.number if fence is not None else 0)
+        return Resumed(name, fence.number if fence is not None else 0, positions, self.state.value)
+
+    def promise(self) -> list[str]:
+        """Return what is promised for the streams that are attached, a sentence each."""
+        return promise_of(self.streams.items(), is_volatile=self.is_volatile)
+
+    def rejected(self, after: int = 0, limit: int | None = None) -> list[Reject]:
+        """Return the reject log behind a number, oldest first."""
+        return self.store.rejects(after, limit)
+
+    async def drop_rejects(self, numbers: Sequence[int] | None = None) -> None:
+        """Remove rejects from the log, or all of them."""
+        await asyncio.wrap_future(self.store.drop_rejects(numbers))
+
+    async def replay(self, numbers: Sequence[int] | None = None) -> int:
+        """Score rejected records once more; each leaves the log when that is committed. Return how many.
+
+        Parameters
+        ----------
+        numbers : sequence of int, optional
+            In the reject log. By default all but those of which only an output was rejected: their other outputs were
+            written.
+
+        Raises
+        ------
+        StreamError
+            A number is not in the log, or its slot has no stream.
+        InvalidTransition
+            Nothing is scored.
+        """
+        self._check_open(Event.SCORE)
+        found = choose_rejects(self.store.rejects(), numbers)
+        for slot, rejects in found.items():
+            self.manifold.replay(slot, [one.number for one in rejects], [one.value for one in rejects])
+        return sum(map(len, found.values()))
+
+    def state_entries(self, scope: str = SCRIPT) -> Iterator[Entry]:
+        """Return the committed state."""
+        return self.store.entries(scope)
 
     def on_inputs_ended(self) -> None:
         """Finish: nothing will come any more."""
@@ -407,12 +590,9 @@ class Engine:
     async def _finish(self) -> None:
         crew = self.manifold.crew
         try:
+            await self.manifold.drained()
             if crew is not None:
-                self.manifold.put_hook_outputs(await crew.end())
-            for outlet in self.manifold.outlets.values():
-                await outlet.flush()
-                outlet.is_eof = True
-            if crew is not None:
+                await self.manifold.finish(await crew.end())
                 await crew.stop(crew.jets)
         except EngineError as exc:
             self.on_broken(exc)

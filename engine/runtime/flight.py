@@ -13,6 +13,18 @@ from engine.runtime.work import Sent, Work
 N_IN_FLIGHT = 4
 """Batches under way to one jet: enough that it never waits for the engine, few enough that a pause bites soon."""
 
+N_SLOW_IN_FLIGHT = 2
+"""The same where one record alone takes longer than a slice of time: a commit waits for all of them."""
+
+SLICE_S = 0.02
+"""What a batch in a jet is meant to take: a fifth of the time between commits, which fall between batches."""
+
+SLICE_BYTES = 1 << 22
+"""What it is meant to give, 4 MiB: outputs wait in memory for their commit."""
+
+N_FIRST_RECORDS = 16
+"""How many records a batch has before it is known how long they take, and how much they give."""
+
 N_KILLS = 2
 """A record in work at this many ends of a jet is taken for their cause."""
 
@@ -26,15 +38,26 @@ class Flight:
         self._kills: Counter[tuple[int, int]] = Counter()
         self.n_condemned = 0
         """Records that were taken for the cause of an end."""
+        self._record_s: float | None = None
+        self._record_bytes = 0.0
 
     def __len__(self) -> int:
         return len(self._parts)
+
+    @property
+    def max_records(self) -> int:
+        """How many records a batch may have so that it takes a slice of time, and gives no more than is good."""
+        if self._record_s is None:
+            return N_FIRST_RECORDS
+        return max(1, int(min(SLICE_S / (self._record_s + 1e-9), SLICE_BYTES / (self._record_bytes + 1))))
 
     def has_room(self, size_bytes: int) -> bool:
         """Say whether so much more may be sent: what is under way always fits into the pipe, or is alone in it."""
         if not self._parts:
             return True
-        return len(self._parts) < N_IN_FLIGHT and self._size_bytes + size_bytes <= PIPE_BYTES
+        is_slow = self._record_s is not None and self._record_s > SLICE_S
+        limit = N_SLOW_IN_FLIGHT if is_slow else N_IN_FLIGHT
+        return len(self._parts) < limit and self._size_bytes + size_bytes <= PIPE_BYTES
 
     def add(self, part: Sent) -> None:
         """Note that a part is sent."""
@@ -54,21 +77,32 @@ class Flight:
             raise ValueError(f"an answer to batch {frame.batch}, which is not the oldest")
         work = part.work
         n_settled, part.n_done = frame.n_done - part.n_done, frame.n_done
+        before_bytes = work.output_bytes
         work.take(frame.values, frame.slots)
-        work.failures += [replace(failure, index=part.start + failure.index) for failure in frame.failures]
+        self._learn(n_settled, frame.action_ns / 1e9, work.output_bytes - before_bytes)
+        failures = [replace(failure, index=part.start + failure.index) for failure in frame.failures]
+        work.failures += failures
         if frame.is_last:
             self._parts.popleft()
             self._size_bytes -= part.size_bytes
             if frame.is_halted:
-                work.fatal = frame.failures[-1].error
+                work.fatal, work.n_kept, work.is_halted = failures[-1].error, failures[-1].index, True
+                work.condemned.append(work.failures.pop())
             work.close_part()
         return work, n_settled
 
-    def cut(self, cell: Cell, error: EngineError, policy: Callable[[int], str]) -> Iterator[Work]:
-        """Keep of everything what is not answered; yield the works of which nothing is left.
+    def _learn(self, n_records: int, duration_s: float, size_bytes: int) -> None:
+        if n_records:
+            record_s, record_bytes = duration_s / n_records, size_bytes / n_records
+            if self._record_s is None:
+                self._record_s, self._record_bytes = record_s, record_bytes
+            self._record_s = (self._record_s + record_s) / 2
+            self._record_bytes = (self._record_bytes + record_bytes) / 2
 
-        The record in work counts as one that has ended a jet. At its second end it fails, with `error`; at its first
-        when somebody waits for it.
+    def judge(self, cell: Cell, error: EngineError) -> None:
+        """Count the record in work as one that has ended a jet.
+
+        At its second end it is condemned, with `error`; at its first when somebody waits for it.
 
         Parameters
         ----------
@@ -76,26 +110,35 @@ class Flight:
             The dead jet's.
         error : EngineError
             How it ended.
+        """
+        culprit = cell.record
+        part = next((part for part in self._parts if part.batch == cell.words[Cell.BATCH]), None)
+        if culprit is None or part is None:
+            return
+        self._kills[culprit] += 1
+        if part.work.caller is not None or self._kills[culprit] >= N_KILLS:
+            del self._kills[culprit]
+            self.n_condemned += 1
+            part.work.condemned.append(Failure(culprit[1] - part.work.first_seq, "action", error))
+
+    def cut(self, policy: Callable[[int], str]) -> Iterator[Work]:
+        """Keep of everything what is not answered, for the jet that comes; yield the works of which nothing is left.
+
+        For a script without state only: of one with state, everything since the last commit is done again.
+
+        Parameters
+        ----------
         policy : callable
-            From a slot to stop, reject or skip: under stop nothing behind the failed record is kept of its work.
+            From a slot to stop, reject or skip: under stop nothing behind a condemned record is kept of its work.
         """
         parts, self._parts = self._parts, deque()
-        culprit = cell.record
         for part in parts:
             work, start = part.work, part.start + part.n_done
-            rest = [(start, part.stop)]
-            if culprit is not None and part.batch == cell.words[Cell.BATCH]:
-                self._kills[culprit] += 1
-                if work.caller is not None or self._kills[culprit] >= N_KILLS:
-                    del self._kills[culprit]
-                    self.n_condemned += 1
-                    index = culprit[1] - work.first_seq
-                    work.failures.append(Failure(index, "action", error))
-                    rest = [(start, index), (index + 1, part.stop)]
-                    if work.caller is None and policy(work.slot) == "stop":
-                        work.fatal = error
-                        rest.pop()
-            for first, last in rest:
+            known = len(work.failures)
+            spans = [(max(first, start), min(last, part.stop)) for first, last in work.spans(policy(work.slot))]
+            # `spans` is about the whole work: what it says of records that another part holds was said before.
+            work.failures[known:] = [one for one in work.failures[known:] if start <= one.index < part.stop]
+            for first, last in spans:
                 if first < last:
                     size_bytes = sum(map(len, work.values[first:last]))
                     self._parts.append(Sent(0, work, first, last, size_bytes))

@@ -92,8 +92,40 @@ class RejectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What a jet says of the state that it holds: how many keys, how many of them as objects, and their bytes."""
+
+    n_keys: int = 0
+    n_live: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FenceInfo:
+    """The last commit: which one it was, and how long ago; `trouble` is what keeps the next one from happening."""
+
+    number: int
+    age_s: float | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an engine goes on with: by input slot the last record that is done, and the state that the engine is in."""
+
+    model: str | None
+    number: int
+    positions: dict[int, int]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """All of it. `waits_for` says what is missing before the engine starts, `error` why it stopped."""
+    """All of it. `waits_for` says what is missing before the engine starts, `error` why it stopped.
+
+    `promise` says, a sentence each, what is promised for the attached streams. `n_keys` is how many keys have a state
+    of their own (None without keys), `state_bytes` what the state takes packed.
+    """
 
     state: str
     error: str | None = None
@@ -102,6 +134,10 @@ class EngineInfo:
     slots: list[SlotInfo] = field(default_factory=list)
     jets: list[JetInfo] = field(default_factory=list)
     rejects: list[RejectInfo] = field(default_factory=list)
+    promise: list[str] = field(default_factory=list)
+    fence: FenceInfo | None = None
+    n_keys: int | None = None
+    state_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.registry import Model
 from engine.runtime.crew import Crew
 from engine.runtime.fitting import missing_slots
-from engine.runtime.info import EngineInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
+from engine.runtime.info import EngineInfo, FenceInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet
 from engine.script import StateName
@@ -35,7 +36,19 @@ def inspect_engine(engine: Engine) -> EngineInfo:
         slots=[_slot_info(slot, model, ends.get(slot)) for slot in sorted(used | set(ends))],
         jets=[_jet_info(jet) for jet in (crew.jets if crew is not None else [])],
         rejects=list(engine.rejects.latest),
+        promise=engine.promise(),
+        fence=_fence_info(engine),
+        n_keys=manifold.ledger.figures.n_keys if model is not None and model.script.keys else None,
+        state_bytes=manifold.ledger.figures.size_bytes,
     )
+
+
+def _fence_info(engine: Engine) -> FenceInfo | None:
+    fence, committer = engine.store.fence, engine.manifold.ledger.committer
+    if fence is None:
+        return None
+    age_s = None if committer.committed_s is None else time.monotonic() - committer.committed_s
+    return FenceInfo(fence.number, age_s, committer.trouble)
 
 
 def _waits_for(engine: Engine, model: Model | None) -> list[str]:

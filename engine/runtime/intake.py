@@ -7,13 +7,17 @@ import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import EndOfStream, EngineError, StreamError
 from engine.ports import Source
 from engine.record import Batch
+from engine.state.commits import InputFence
 from engine.streams import BatchedSource, Stream
 from engine.transports import RestInbox
+
+if TYPE_CHECKING:
+    from engine.runtime.outlet import Outlet
 
 N_AHEAD = 2
 """Batches that are read before they are asked for: one is read while another is scored."""
@@ -43,28 +47,46 @@ class Intake:
 
     Parameters
     ----------
-    slot : int
-        Its slot.
+    number : int
+        Of the attachment.
+    fence : InputFence
+        Where it begins.
     stream : Stream
         What was attached.
     owner : IntakeOwner
         Who takes the batches.
     """
 
-    def __init__(self, slot: int, stream: Stream, owner: IntakeOwner) -> None:
-        self.slot, self.stream = slot, stream
+    def __init__(self, number: int, fence: InputFence, stream: Stream, owner: IntakeOwner) -> None:
+        self.number, self.fence, self.stream = number, fence, stream
         self.source: Source | None = None
         """Opened for the stream, and closed by `stop`; None while only a model could say where its records end."""
-        self.last_seq = 0
+        self.rejects: Outlet | None = None
+        """Where its rejects go; None for the store's own log."""
+        self.last_seq = fence.seq_no
         """Sequence number of the last record that came in."""
-        self.n_settled = self.n_rejected = 0
-        self.position = self.last_position = 0
-        """Where the source goes on behind what was settled, and behind what was read."""
+        self.last_position = fence.position
+        """Where the source goes on behind what was read."""
         self.is_eof = self.is_stopped = False
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop
         self._ahead = threading.Semaphore(N_AHEAD)
         self._thread: threading.Thread | None = None
+
+    @property
+    def slot(self) -> int:
+        """Its slot."""
+        return self.fence.slot
+
+    @property
+    def position(self) -> int:
+        """Where the source goes on behind what is committed."""
+        return self.fence.position
+
+    @property
+    def n_rejected(self) -> int:
+        """How many of its records were rejected."""
+        return self.fence.n_rejected
 
     @property
     def n_records(self) -> int:

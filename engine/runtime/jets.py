@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import metrics
 from engine.channel import (
@@ -20,11 +20,13 @@ from engine.channel import (
 from engine.errors import EngineError, LaunchFailed, ModelCrashed, ModelStalled
 from engine.log import get_logger
 from engine.runtime.flight import Flight
-from engine.runtime.info import ConsoleLine
+from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.launcher import Launcher
 from engine.runtime.runner import Runner
+from engine.runtime.saved import frames_of
 from engine.runtime.work import Sent, Work
 from engine.settings import Settings
+from engine.state.commits import SCRIPT, Entry
 
 if TYPE_CHECKING:
     from engine.runtime.intake import Intake
@@ -57,6 +59,18 @@ class JetOwner(Protocol):
 
     def on_answer(self, work: Work) -> None:
         """Look at a work of which more was answered."""
+
+    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
+        """Take the state that has changed, as a commit asked for it."""
+
+    def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
+        """Answer what a script asks of its cells."""
+
+    def on_jet_lost(self, jet: Jet) -> bool:
+        """Take back what is not committed, if the jet held state; return whether it did."""
+
+    async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
+        """Return the committed state that the jet is to hold, once no commit is under way; None if there is none."""
 
     def on_ready(self) -> None:
         """Give work again: the jet was started anew."""
@@ -94,6 +108,9 @@ class Jet:
         self._flight = Flight()
         self._coded: dict[int, Intake | Outlet] = {}
         self._last_batch = 0
+        self._last_commit = 0
+        self._changed: list[Entry] = []
+        self._renewal: EngineError | None = None
         self._n_vain = 0
         self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
         self._stalled: ModelStalled | None = None
@@ -104,6 +121,16 @@ class Jet:
     def pid(self) -> int | None:
         """The process, while there is one."""
         return self._runner.pid if self._runner is not None else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes work."""
+        return self.status is JetStatus.READY
+
+    @property
+    def max_records(self) -> int:
+        """How many records one batch to it may have."""
+        return self._flight.max_records
 
     def has_room(self, size_bytes: int) -> bool:
         """Say whether a batch of this size may be submitted."""
@@ -139,7 +166,7 @@ class Jet:
         await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))
 
     async def begin(self) -> list[OutputFrame]:
-        """Call ``begin()`` and return what it gave; from then on the jet takes work.
+        """Call ``begin()`` and return what it gave.
 
         Raises
         ------
@@ -147,10 +174,31 @@ class Jet:
             It raised, or its process ended.
         """
         self.code_outputs()
-        frames = await self._call(Kind.BEGIN)
+        return await self._call(Kind.BEGIN)
+
+    def make_ready(self) -> None:
+        """Take work from now on."""
         if self.status is not JetStatus.STOPPED:
             self.status = JetStatus.READY
-        return frames
+
+    async def restore(self, entries: Iterable[Entry]) -> None:
+        """Give the script the state that was committed, in place of what ``begin()`` left.
+
+        Raises
+        ------
+        StateError
+            It does not fit the script, or is damaged.
+        """
+        waiting = self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            async for frame in frames_of(entries):
+                if self._runner is None or waiting.done():
+                    break
+                self._send(frame)
+                await self._runner.drain()
+            await waiting
+        finally:
+            self._waiting = None
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` and return what it gave; raises as `begin` does."""
@@ -190,16 +238,33 @@ class Jet:
 
     def submit(self, work: Work) -> None:
         """Send a batch; the answers come to the owner, in the order of the batches."""
-        self._send_part(Sent(0, work, 0, len(work.values), work.size_bytes))
-        work.n_open = 1
+        parts = [Sent(0, work, start, stop, 0) for start, stop in work.spans(self.policy(work.slot))]
+        work.n_open, work.is_done = len(parts), not parts
+        for part in parts:
+            self._send_part(part)
+
+    def commit(self) -> None:
+        """Ask for the state that has changed, as of behind the batches that were submitted; the owner gets it."""
+        self._last_commit += 1
+        self._changed = []
+        self._send(pack_message(Kind.COMMIT, self._last_commit))
+
+    def renew(self, reason: EngineError) -> None:
+        """End the runner and start another one, since the state that it holds must not be committed."""
+        if self._renewal is None and self._runner is not None:
+            self._renewal = reason
+            self._runner.kill()
 
     def _send_part(self, part: Sent) -> None:
         work = part.work
         self._code(work.intake)
         self._last_batch += 1
         part.batch = self._last_batch
-        self._flight.add(part)
         values = work.values[part.start : part.stop]
+        part.size_bytes = (
+            work.size_bytes if len(values) == len(work.values) else sum(map(len, values)) + 4 * len(values)
+        )
+        self._flight.add(part)
         is_synchronous = work.caller is not None
         self._send(BatchFrame(part.batch, work.slot, work.first_seq + part.start, values, is_synchronous).pack())
 
@@ -207,14 +272,38 @@ class Jet:
         """Take what the script's side says."""
         if kind is Kind.OUTPUT:
             self._take(OutputFrame.unpack(body))
+        elif kind is Kind.CHANGED:
+            self._take_changes(unpack_message(body))
+        elif kind is Kind.ASK:
+            self._owner.on_ask(self, unpack_message(body), self._reply)
         elif kind is Kind.STATE:
             self._note_state(unpack_message(body))
         elif self._waiting is not None and not self._waiting.done():
             if kind is Kind.LOADED:
                 self._note_state(unpack_message(body)["state"])
                 self._waiting.set_result([])
+            elif kind is Kind.RESTORED:
+                self._waiting.set_result([])
             else:
                 self._waiting.set_exception(load_error(unpack_message(body)))
+
+    def _take_changes(self, message: dict[str, Any]) -> None:
+        if message["number"] != self._last_commit:
+            return
+        self._changed += [Entry(SCRIPT, key, name, value) for key, name, value in message["entries"]]
+        if not message["is_last"]:
+            return
+        for name, refusal in message["refusals"]:
+            log.warning("state.refused", jet=self.number, name=name, reason=refusal)
+            self.kept = {**self.kept, name: (None, refusal)}
+        if message["failure"] is not None:
+            self._owner.on_broken(load_error(message["failure"]))
+            return
+        changed, self._changed = self._changed, []
+        self._owner.on_changed(changed, Figures(message["n_keys"], message["n_live"], message["size_bytes"]))
+
+    def _reply(self, value: bytes | None) -> None:
+        self._send(pack_message(Kind.REPLY, [value]))
 
     def _note_state(self, trials: list[tuple[str, int | None, str | None]]) -> None:
         self.kept = {name: (size_bytes, refusal) for name, size_bytes, refusal in trials}
@@ -245,27 +334,31 @@ class Jet:
         if self.status is JetStatus.STOPPED or runner is None:
             self._give_up(EngineError("The model was stopped."))
             return
-        error = self._stalled or ModelCrashed(exit_code, runner.cell.describe())
+        error: EngineError = self._stalled or ModelCrashed(exit_code, runner.cell.describe())
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
             return
-        log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
         self._watched = None, 0.0
-        n_condemned = self._flight.n_condemned
-        for work in self._flight.cut(runner.cell, error, self.policy):
-            self._owner.on_answer(work)
-        if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
-            self._n_vain = 0
-        self._begin_restart(error)
+        if self._renewal is not None:
+            error, self._renewal = self._renewal, None
+        else:
+            log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
+            n_condemned = self._flight.n_condemned
+            self._flight.judge(runner.cell, error)
+            if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
+                self._n_vain = 0
+        self.status = JetStatus.RESTARTING
+        if self._owner.on_jet_lost(self):
+            self._flight.land()
+        else:
+            for work in self._flight.cut(self.policy):
+                self._owner.on_answer(work)
+        self._task = asyncio.get_running_loop().create_task(self._restart(error))
 
     def _give_up(self, error: EngineError) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
         self._flight.give_up(error)
-
-    def _begin_restart(self, error: EngineError) -> None:
-        self.status = JetStatus.RESTARTING
-        self._task = asyncio.get_running_loop().create_task(self._restart(error))
 
     async def _restart(self, error: EngineError) -> None:
         while self.status is JetStatus.RESTARTING:
@@ -281,6 +374,9 @@ class Jet:
             try:
                 await self.load()
                 await self.begin()  # what it gives was given before
+                if (entries := await self._owner.saved_state(self)) is not None:
+                    await self.restore(entries)
+                self.make_ready()
             except (ModelCrashed, ModelStalled) as exc:
                 error = exc
             except EngineError as exc:

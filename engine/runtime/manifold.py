@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgpack
 
 from engine import metrics
-from engine.channel import Failure, OutputFrame
-from engine.errors import DecodeError, EngineError
+from engine.channel import Failure, OutputFrame, dump_error
+from engine.errors import DecodeError, EngineError, StreamError
 from engine.record import Batch, Oversized
+from engine.runtime.cells import Cells
+from engine.runtime.committer import Target
 from engine.runtime.crew import Crew
-from engine.runtime.info import ConsoleLine
+from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.intake import Intake
+from engine.runtime.interval import Yield
+from engine.runtime.jets import Jet
+from engine.runtime.ledger import Cut, Ledger
 from engine.runtime.outlet import Outlet
-from engine.runtime.rejects import RejectLog
+from engine.runtime.promise import needs_sync
+from engine.runtime.rejects import LatestRejects
 from engine.runtime.work import Work
-from engine.transports import RestOutbox
+from engine.state.commits import Answer, CommitLog, Entry
+
+FULL_BYTES = 1 << 23
+"""Outputs that wait for their commit before no more answers are taken from the jets: 8 MiB."""
+
+HELD_BYTES = 1 << 25
+"""Records that are kept for another try before no more are given to the jets: 32 MiB, while a commit cannot go on."""
 
 
 class ManifoldOwner(Protocol):
     """Who decides what comes of it."""
 
     def on_inputs_ended(self) -> None:
-        """All inputs are at their end, and everything they gave was scored and handed to the outlets."""
+        """All inputs are at their end, and everything they gave was scored."""
 
     def on_broken(self, error: EngineError) -> None:
         """Stop: a stream, a jet or a record is broken."""
@@ -41,19 +56,37 @@ class Manifold:
     ----------
     owner : ManifoldOwner
         Who decides.
-    rejects : RejectLog
-        Where records go that are not scored.
+    store : CommitLog
+        Where commits are kept.
+    rejects : LatestRejects
+        Takes note of records that were not scored.
+    interval_s : float
+        How often is committed.
+    on_step : callable
+        Called at each `Step` with its value.
     """
 
-    def __init__(self, owner: ManifoldOwner, rejects: RejectLog) -> None:
+    def __init__(
+        self,
+        owner: ManifoldOwner,
+        store: CommitLog,
+        rejects: LatestRejects,
+        interval_s: float,
+        on_step: Callable[[str], None],
+    ) -> None:
         self.intakes: dict[int, Intake] = {}
         self.outlets: dict[int, Outlet] = {}
         self.crew: Crew | None = None
+        self.store, self.cells = store, Cells()
+        self.ledger = Ledger(self, store, self.cells, interval_s, on_step, self._is_synced)
         self.is_open = False
         """Whether batches are given to the jets."""
+        self.answers: dict[str, Answer] = {}
+        """Answers to requests with an ``Idempotency-Key`` that are not committed yet."""
         self._owner, self._rejects = owner, rejects
         self._queue: deque[Work] = deque()
-        self._order: deque[Work] = deque()
+        self._order: deque[Work | Cut] = deque()
+        self._doom: EngineError | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self.calling_bytes = 0
         """What waits in the queue of records that somebody waits for."""
@@ -64,6 +97,16 @@ class Manifold:
     def is_idle(self) -> bool:
         """No batch is in a jet."""
         return not self._order
+
+    @property
+    def is_still(self) -> bool:
+        """Nothing waits to be scored, and nothing is being scored."""
+        return not self._queue and not self._order
+
+    @property
+    def keeper(self) -> Jet | None:
+        """The jet that holds the state."""
+        return self.crew.keeper if self.crew is not None else None
 
     def open(self) -> None:
         """Give batches to the jets from now on."""
@@ -86,6 +129,11 @@ class Manifold:
             if was_open:
                 self.open()
 
+    async def committed(self) -> None:
+        """Wait until everything that is scored is committed."""
+        self.ledger.want()
+        await self._until(lambda: self.ledger.is_clear)
+
     def replace_intake(self, intake: Intake) -> Intake | None:
         """Attach an input stream; return the one before it, unless that has records left and fades away by itself."""
         before = self.intakes.get(intake.slot)
@@ -96,25 +144,43 @@ class Manifold:
         self._fading.append(before)
         return None
 
+    def add_fading(self, intake: Intake) -> None:
+        """Take an intake of which only what it holds is left."""
+        self._fading.append(intake)
+
+    @property
+    def fading(self) -> list[Intake]:
+        """The intakes that were replaced and have records left."""
+        return list(self._fading)
+
     @property
     def sources(self) -> list[Intake]:
         """Every intake that has records, or may get some."""
         return [*self._fading, *self.intakes.values()]
 
+    @property
+    def all_outlets(self) -> list[Outlet]:
+        """Every outlet, those for rejects too."""
+        rejects = {intake.rejects for intake in self.sources if intake.rejects is not None}
+        return [*self.outlets.values(), *rejects]
+
     async def settled(self) -> None:
-        """Wait until what was accepted and read before this call is scored, and its outputs are written."""
+        """Wait until what was accepted and read before this call is scored and committed."""
         ends = {
             intake: intake.inbox.n_accepted if intake.inbox is not None else intake.last_position
             for intake in self.sources
         }
-        await self._until(lambda: all(intake.position >= end for intake, end in ends.items()))
-        for outlet in list(self.outlets.values()):
-            await outlet.settle()
+        n_scored = self.ledger.n_scored
+        self.ledger.want()
+        await self._until(
+            lambda: self.ledger.n_kept >= n_scored and all(intake.position >= end for intake, end in ends.items())
+        )
 
     async def drained(self) -> None:
-        """Wait until nothing is queued or in a jet, and the outputs of what was are written."""
+        """Wait until nothing is queued or in a jet, and all is committed."""
         await self.settled()
-        await self._until(lambda: not self._queue and not self._order)
+        self.ledger.want()
+        await self._until(lambda: self.is_still and self.ledger.is_clear)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -122,28 +188,19 @@ class Manifold:
             self._waiters.append(waiter)
             await waiter
 
+    async def room(self, outlet: Outlet) -> None:
+        """Wait until readers have made room in an outlet."""
+        await self._until(lambda: not outlet.is_full)
+
     def on_batch(self, intake: Intake, batch: Batch) -> None:
-        """Queue what a source gave; records over the limit never get to a jet."""
-        first_seq = intake.last_seq + 1
+        """Queue what a source gave."""
+        work = Work(intake, intake.last_seq + 1, batch.values, batch.positions, ends_batch=True)
         intake.last_seq += len(batch)
         intake.last_position = batch.positions[-1]
         metrics.count_records(intake.slot, "accepted", len(batch))
-        start = 0
-        for index, value in enumerate(batch.values):
-            if isinstance(value, Oversized):
-                self._enqueue(intake, batch, first_seq, start, index)
-                self._enqueue(intake, batch, first_seq, index, index + 1)
-                error = DecodeError(intake.stream.encoding, f"{value.size_bytes:,} bytes are over the limit")
-                self._queue[-1].failures.append(Failure(0, "input", error))
-                self._queue[-1].is_done = True
-                start = index + 1
-        self._enqueue(intake, batch, first_seq, start, len(batch))
-        self._queue[-1].ends_batch = True
+        _condemn_oversized(work)
+        self._queue.append(work)
         self.pump()
-
-    def _enqueue(self, intake: Intake, batch: Batch, first_seq: int, start: int, stop: int) -> None:
-        if start < stop:
-            self._queue.append(Work(intake, first_seq + start, batch.values[start:stop], batch.positions[start:stop]))
 
     def score(self, work: Work) -> None:
         """Queue a record that somebody waits for."""
@@ -157,93 +214,218 @@ class Manifold:
             self._queue.remove(work)
             self.calling_bytes -= work.size_bytes
 
+    def replay(self, slot: int, numbers: Sequence[int], values: Sequence[bytes]) -> None:
+        """Queue records that were rejected, by their numbers in the reject log.
+
+        Raises
+        ------
+        StreamError
+            No stream is attached to the slot.
+        """
+        intake = self.intakes.get(slot)
+        if intake is None:
+            raise StreamError(f"No stream is attached to input slot {slot}.")
+        work = Work(intake, intake.last_seq + 1, list(values), replayed=numbers)
+        intake.last_seq += len(values)
+        _condemn_oversized(work)
+        self._queue.append(work)
+        self.pump()
+
     def pump(self) -> None:
         """Give the jets what they have room for."""
         if not self.is_open or self.crew is None or not self._is_heard:
             return
-        while self._queue:
+        while self._queue and self._may_submit():
             work = self._queue[0]
-            if not work.is_done:
-                size_bytes = work.size_bytes
-                jets = [jet for jet in self.crew.working if jet.has_room(size_bytes)]
-                if not jets:
-                    break
-                min(jets, key=lambda jet: jet.n_in_flight).submit(work)
+            jets = [jet for jet in self.crew.working if jet.has_room(work.size_bytes)]
+            if not jets:
+                break
+            jet = min(jets, key=lambda jet: jet.n_in_flight)
             self._queue.popleft()
+            if len(work.values) > jet.max_records:
+                self._queue.appendleft(work.split(jet.max_records))
             self._order.append(work)
             if work.caller is not None:
                 self.calling_bytes -= work.size_bytes
             if work.ends_batch:
                 work.intake.more()
-        if self._order and self._order[0].is_done:
+            jet.submit(work)
+            if work.fatal is not None:
+                break
+        first = self._order[0] if self._order else None
+        if isinstance(first, Work) and first.is_done:
             self._deliver()
+
+    def _may_submit(self) -> bool:
+        last = self._order[-1] if self._order else None
+        if self._doom is not None or (isinstance(last, Work) and last.fatal is not None):
+            return False  # nothing may change the state behind what the engine stops for
+        if self.ledger.is_cutting and self.crew is not None and self.crew.model.script.uses_cells:
+            return False  # what cells hold when the cut is reached must be what was before it
+        return not self.ledger.is_writing or self.ledger.input_bytes < HELD_BYTES
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
         if self._order and work is self._order[0]:
             self._deliver()
+        self._listen()
 
     def _deliver(self) -> None:
         while self._order:
-            work = self._order[0]
-            for slot, values in work.outputs.items():
-                self._put(slot, values)
-            work.outputs = {}
-            if not work.is_done:
+            item = self._order[0]
+            if isinstance(item, Cut):
+                self._order.popleft()
+                self.ledger.reach(item)
+                continue
+            if not item.is_done:
+                break
+            if item.fatal is not None:
+                self._meet_doom(item)
                 break
             self._order.popleft()
-            self._settle(work)
-            if work.fatal is not None:
-                self.abandon(work.fatal)  # at once: what other jets have answered meanwhile must not be written
-                self._owner.on_broken(work.fatal)
-                return
+            self._settle(item)
         self._wake()
         self.pump()
+        self.ledger.consider(is_urgent=self._doom is not None)
         self.check_end()
 
-    def _put(self, slot: int, values: list[bytes]) -> None:
-        metrics.count_records(slot, "written", len(values))
-        self.outlets[slot].put(values)
-        self._listen()
-
-    def _listen(self) -> None:
-        """Let full outlets hold up the jets, so that outputs wait in a pipe and not in memory."""
-        has_room = not any(outlet.is_full for outlet in self.outlets.values())
-        if has_room is not self._is_heard:
-            self._is_heard = has_room
-            for jet in self.crew.jets if self.crew is not None else ():
-                jet.listen(is_on=has_room)
-
-    def put_hook_outputs(self, frames: Iterable[OutputFrame]) -> None:
-        """Write what ``begin()`` or ``end()`` gave."""
-        for frame in frames:
-            for value, slot in zip(frame.values, frame.slots, strict=True):
-                self._put(slot, [value])
+    def place(self, cut: Cut) -> None:
+        """Put a cut behind everything that is in work."""
+        self._order.append(cut)
+        if self._order[0] is cut:
+            self._deliver()
 
     def _settle(self, work: Work) -> None:
-        intake, n_records = work.intake, len(work.values)
-        if work.fatal is not None:  # nothing goes past it, nor counts it as done
-            n_records = next(failure.index for failure in work.failures if failure.error is work.fatal)
-        n_failed = len({failure.index for failure in work.failures if failure.error is not work.fatal})
-        metrics.count_records(work.slot, "scored", n_records - n_failed)
-        intake.n_settled += n_records
-        intake.n_rejected += n_failed
-        if work.caller is not None:
-            metrics.count_records(work.slot, "rejected", n_failed)
-            work.reply()
+        if work.answer_key is not None and work.answer is None:
+            key, digest = work.answer_key
+            content = dump_error(work.failures[0].error) if work.failures else work.replies
+            work.answer = Answer(key, digest, msgpack.packb(content), time.time())
+            self.answers[key] = work.answer
+        work.reply()
+        self.ledger.add(work)
+
+    def _meet_doom(self, work: Work) -> None:
+        """Stop for a record: what is in front of it is committed, as if there were nothing behind it."""
+        error = work.fatal or EngineError("The engine stopped.")
+        if self.keeper is not None and work.is_halted:
+            if work.n_kept or not self.ledger.is_empty:
+                # The state is that of behind the record by now: what is not committed is scored again, up to it.
+                self.keeper.renew(error)
+                return
+            if (cut := self.ledger.drop_cut()) is not None:
+                self._order.remove(cut)
+        self._order.popleft()
+        self._doom = error
+        behind = [item for item in [*self._order, *self._queue] if isinstance(item, Work)]
+        self._order, self._queue = deque(item for item in self._order if isinstance(item, Cut)), deque()
+        for other in behind:
+            if other.caller is not None and not other.caller.done():
+                other.caller.set_exception(error)
+        if work.n_kept or not self.ledger.is_empty:
+            self.ledger.add(work)
+        self._end_if_doomed()
+
+    def _end_if_doomed(self) -> None:
+        if self._doom is None or not self.ledger.is_clear:
             return
-        if n_records:
-            intake.position = work.positions[n_records - 1]
-        # Sorted: a record that ended the jet is noted before those in front of it are answered.
-        for failure in sorted(work.failures, key=lambda failure: failure.index):
-            if failure.error is work.fatal:
-                continue
-            is_skipped = failure.stage == "action" and self.crew is not None and self.crew.policy(work.slot) == "skip"
-            metrics.count_records(work.slot, "skipped" if is_skipped else "rejected", 1)
-            if not is_skipped:
-                index = failure.index
-                seq_no, position, value = work.first_seq + index, work.positions[index], work.values[index]
-                self._rejects.add(work.slot, seq_no, position, failure.stage, value, failure.error)
+        self.abandon(self._doom)
+        self._owner.on_broken(self._doom)
+
+    def on_jet_lost(self, jet: Jet) -> bool:
+        """Take everything since the last commit back, if the jet that ended held state; return whether it did."""
+        crew = self.crew
+        self.cells.release(jet)
+        if crew is None or not (crew.keeper is jet or (crew.model.script.uses_cells and jet in crew.jets)):
+            return False
+        works = [*self.ledger.take_back(), *(item for item in self._order if isinstance(item, Work))]
+        self._order.clear()
+        self._doom = None
+        for work in works:
+            work.reset()
+        self._queue.extendleft(reversed(works))
+        if crew.model.script.uses_cells:
+            self.ledger.roll_back_cells()
+            for other in crew.jets:  # what they have in work has seen what is taken back
+                if other is not jet:
+                    other.renew(EngineError("What another jet had in work is done again."))
+        self._listen()
+        return True
+
+    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
+        """Take the state that has changed, as a commit asked for it."""
+        self.ledger.on_changed(entries, figures)
+
+    def on_committed(self, found: Yield) -> None:
+        """Tell everybody what is kept, and go on."""
+        self._tell(found)
+        self._listen()
+        self._wake()
+        self._end_if_doomed()
+        self.pump()
+        self.ledger.consider(is_urgent=self._doom is not None)
+        self.check_end()
+
+    def target(self, *, is_finished: bool) -> Target:
+        """Return what a commit is about."""
+        crew = self.crew
+        assert crew is not None  # noqa: S101 -- something was scored
+        policies = {slot: crew.policy(slot) for slot, its in crew.model.script.slots.items() if its.is_input}
+        return Target(crew.model, policies, self.sources, self.all_outlets, is_finished)
+
+    def _is_synced(self) -> bool:
+        """Whether one of the streams asks for what survives a power loss: all do but REST that says otherwise."""
+        streams = [*(intake.stream for intake in self.sources), *(outlet.stream for outlet in self.all_outlets)]
+        return any(map(needs_sync, streams))
+
+    async def pin(self) -> None:
+        """Commit where all streams stand, before anything is scored; raises `StoreFailed`."""
+        await self.ledger.committer.pin(self.target(is_finished=False))
+
+    async def finish(self, frames: Iterable[OutputFrame]) -> None:
+        """Commit what ``end()`` gave, and that nothing comes any more; then wait until all of it has left.
+
+        Raises
+        ------
+        EngineError
+            It cannot be written.
+        """
+        self.ledger.add_hook(frames)
+        self.ledger.want(is_last=True)
+        await self._until(lambda: self.ledger.is_clear)
+        for outlet in self.all_outlets:
+            await outlet.delivered()
+            outlet.is_eof = True
+
+    def _tell(self, found: Yield) -> None:
+        for slot, values in found.outputs.items():
+            metrics.count_records(slot, "written", len(values))
+        for intake, progress in found.inputs.items():
+            for outcome in ("scored", "rejected", "skipped"):
+                metrics.count_records(intake.slot, outcome, getattr(progress, f"n_{outcome}"))
+        for _, reject in found.rejects:
+            self._rejects.note(reject)
+        for answer in found.answers:
+            self.answers.pop(answer.key, None)
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self.ledger.output_bytes + sum(work.output_bytes for work in self._order if isinstance(work, Work))
+
+    def _listen(self) -> None:
+        """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
+        is_moving = self.ledger.is_writing or not self.ledger.is_empty
+        is_heard = not is_moving or self._waiting_bytes <= FULL_BYTES
+        if is_heard is not self._is_heard:
+            self._is_heard = is_heard
+            for jet in self.crew.jets if self.crew is not None else ():
+                jet.listen(is_on=is_heard)
+            if is_heard:
+                self.pump()
+
+    def put_hook_outputs(self, frames: Iterable[OutputFrame]) -> None:
+        """Take what ``begin()`` gave."""
+        self.ledger.add_hook(frames)
+        self.ledger.consider()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -257,19 +439,32 @@ class Manifold:
 
     def check_end(self) -> None:
         """Tell the owner when all is done."""
-        self._fading = [intake for intake in self._fading if not intake.is_eof]
+        self._fading = [
+            intake for intake in self._fading if not intake.is_eof or intake.position < intake.last_position
+        ]
         is_all_read = bool(self.intakes) and all(intake.is_eof for intake in self.sources)
-        if self.is_open and is_all_read and not self._queue and not self._order:
+        if self.is_open and is_all_read and not self._queue and not self._order and self._doom is None:
             self._owner.on_inputs_ended()
 
     def on_room(self) -> None:
-        """Go on after an outlet has caught up."""
-        self._listen()
-        self.pump()
+        """Go on after a reader has acknowledged outputs."""
+        self._wake()
 
     def on_ready(self) -> None:
         """Go on after a jet was started again."""
         self.pump()
+        self.ledger.consider()
+
+    async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
+        """Return the committed state for the jet that is to hold it, once no commit is under way."""
+        await self._until(lambda: not self.ledger.is_writing)
+        is_keeper = self.crew is not None and self.crew.keeper is jet
+        has_state = self.store.fence is not None and not self.ledger.committer.is_anew
+        return self.store.entries() if is_keeper and has_state else None
+
+    def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
+        """Answer what a script asks of its cells."""
+        self.cells.ask(jet, message, reply)
 
     def on_broken(self, error: EngineError) -> None:
         """Pass on that a stream or a jet is broken for good."""
@@ -285,13 +480,17 @@ class Manifold:
             if intake.inbox is not None:
                 metrics.set_inbox(slot, intake.inbox.size_bytes)
         for slot, outlet in self.outlets.items():
-            if isinstance(outlet.sink, RestOutbox):
-                metrics.set_outbox(slot, outlet.sink.size_bytes)
+            if outlet.outbox is not None:
+                metrics.set_outbox(slot, outlet.outbox.size_bytes)
+        figures = self.ledger.figures
+        metrics.set_state_figures(figures.n_keys, figures.n_live, figures.size_bytes)
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
         self.is_open, self.calling_bytes = False, 0
-        works, self._queue, self._order = [*self._queue, *self._order], deque(), deque()
+        works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)]
+        self._queue, self._order = deque(), deque()
+        self.ledger.abandon()
         for work in works:
             if work.caller is not None and not work.caller.done():
                 work.caller.set_exception(error)
@@ -299,3 +498,11 @@ class Manifold:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_exception(error)
+
+
+def _condemn_oversized(work: Work) -> None:
+    """Let records over the limit never get to a jet."""
+    for index, value in enumerate(work.values):
+        if isinstance(value, Oversized):
+            error = DecodeError(work.intake.stream.encoding, f"{value.size_bytes:,} bytes are over the limit")
+            work.condemned.append(Failure(index, "input", error))

@@ -1,4 +1,4 @@
-"""A thread that writes a sink, fed from the event loop."""
+"""An attached output stream: outputs come to it a commit at a time."""
 
 from __future__ import annotations
 
@@ -7,152 +7,204 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Protocol
 
 from engine.errors import DeliveryFailed, EngineError
 from engine.ports import Sink
-from engine.streams import Stream
-
-FULL_BYTES = 1 << 23
-"""Outputs that wait for a slow sink before no more input is given to the model: 8 MiB."""
+from engine.runtime.courier import Courier
+from engine.state.commits import CommitLog, OutputFence
+from engine.streams import Stream, open_poster
+from engine.transports import Outbox
 
 CLOSE_S = 5.0
 """What a sink gets at its end to take what it was given: longer than a disk takes to sync, and no trial of patience."""
-
-_Task = list[bytes] | Callable[[], None] | None
 
 
 class OutletOwner(Protocol):
     """Who is told; every call comes from the event loop."""
 
+    @property
+    def store(self) -> CommitLog:
+        """Where outputs are kept until they are acknowledged."""
+
     def on_room(self) -> None:
-        """Go on: the sink has caught up."""
+        """Go on: somebody has taken outputs away."""
 
     def on_broken(self, error: EngineError) -> None:
-        """Stop: the sink failed."""
+        """Stop: the other side will not take the outputs."""
 
 
 class Outlet:
-    """An attached output stream.
+    """What was attached to an output slot, or takes the rejects of an input.
 
     Parameters
     ----------
-    slot : int
-        Its slot.
+    number : int
+        Of the attachment.
     stream : Stream
         What was attached.
-    sink : Sink
-        Opened for it; closed by `close`.
+    sink : Sink or Outbox
+        Opened for it; closed by `close`. A sink gets a thread of its own; an outbox is filled when the outputs are
+        kept in the store.
+    fence : OutputFence
+        Where it begins.
     owner : OutletOwner
         Who is told.
+    job : str
+        What no other job has ever been called, for whoever has to know an output again.
     """
 
-    def __init__(self, slot: int, stream: Stream, sink: Sink, owner: OutletOwner) -> None:
-        self.slot, self.stream, self.sink = slot, stream, sink
-        self.n_records = self.n_rejected = 0
+    def __init__(
+        self, number: int, stream: Stream, sink: Sink | Outbox, fence: OutputFence, owner: OutletOwner, job: str = ""
+    ) -> None:
+        self.number, self.stream, self.fence = number, stream, fence
+        self._owner, self._job = owner, job
+        self._courier: Courier | None = None
+        self.sink = None if isinstance(sink, Outbox) else sink
+        self.outbox = sink if isinstance(sink, Outbox) else None
         self.is_eof = self._is_closed = self._is_ended = False
-        self._owner, self._loop = owner, asyncio.get_running_loop()
-        self._tasks: queue.SimpleQueue[_Task] = queue.SimpleQueue()
-        self.waiting_bytes = 0
-        """What was put and is not written yet."""
-        self._error: EngineError | None = None
-        self._thread = threading.Thread(target=self._run, name=f"outlet-{slot}", daemon=True)
-        self._thread.start()
+        self.n_rejected = 0
+        self._loop = asyncio.get_running_loop()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"outlet-{self.slot}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take outputs."""
+        if self.sink is not None:
+            self._thread.start()
+        elif self.outbox is not None and self.stream.transport == "HTTP":
+            self._courier = Courier(
+                self.slot,
+                self.outbox,
+                open_poster(self.stream),
+                f"{self._job}/{self.number}",
+                on_delivered=self.acknowledge,
+                on_broken=self._owner.on_broken,
+            )
+            self._courier.start()
+
+    @property
+    def slot(self) -> int:
+        """Its slot."""
+        return self.fence.slot
+
+    @property
+    def n_records(self) -> int:
+        """How many records were written for good."""
+        return self.fence.seq_no
 
     @property
     def is_full(self) -> bool:
-        """The sink is behind."""
-        return self.waiting_bytes > FULL_BYTES
+        """Nothing more can be put there until readers have acknowledged some."""
+        return self.outbox is not None and self.outbox.is_full
 
-    def put(self, values: list[bytes]) -> None:
-        """Have the records written; never blocks."""
-        self.waiting_bytes += sum(map(len, values))
-        self.n_records += len(values)
-        self._tasks.put(values)
+    @property
+    def is_journaled(self) -> bool:
+        """Whether the store keeps its outputs until they are acknowledged."""
+        return self.outbox is not None and (self.stream.transport == "HTTP" or bool(self.stream.descriptor.durable))
 
-    async def flush(self) -> None:
-        """Wait until everything put so far is safe.
+    @property
+    def trouble(self) -> str:
+        """Why outputs are not taken by the other side, while they are not."""
+        return self._courier.waits_for if self._courier is not None else ""
+
+    async def write(self, values: list[bytes]) -> None:
+        """Hand records to the sink.
 
         Raises
         ------
         DeliveryFailed
-            It is not.
+            It did not take them; nothing written since the last `flush` counts.
         """
-        await self._do(self.sink.flush)
+        if self.sink is not None:
+            sink = self.sink
+            await self._do(lambda: sink.write(values))
 
-    async def settle(self) -> None:
-        """Wait until everything put so far was written, safe or not; raises as `flush`."""
-        await self._do(lambda: None)
+    async def flush(self, n_records: int) -> OutputFence:
+        """Make what was written safe, and return the fence behind these records; raises as `write`."""
+        if self.sink is None:
+            position = self.fence.position + n_records
+        else:
+            position = await self._do(self.sink.flush)
+        return replace(self.fence, position=position, seq_no=self.fence.seq_no + n_records, identity=self._identity)
+
+    @property
+    def _identity(self) -> str:
+        return self.sink.identity if self.sink is not None else ""
+
+    def acknowledge(self, through: int) -> None:
+        """Forget outputs up to and with a sequence number: whoever they were for has them."""
+        if self.outbox is not None:
+            through = self.outbox.acknowledge(through)
+            if self.is_journaled:
+                self._owner.store.acknowledge(self.number, through)
+            self._owner.on_room()
+
+    async def delivered(self) -> None:
+        """Wait until the other side has taken what is pushed to it; raises `DeliveryFailed`."""
+        if self._courier is not None:
+            await self._courier.drained()
 
     async def close(self) -> None:
-        """Flush, close the sink and end the thread; may be called twice.
+        """Close the sink and end the thread; may be called twice.
 
         Raises
         ------
         DeliveryFailed
-            As `flush`; also when the sink takes nothing more: it is closed then, and what it did not take is lost.
+            The sink takes nothing more: it is closed then.
         """
         if self._is_closed:
             return
         self._is_closed = True
+        if self._courier is not None:
+            await self._courier.close()
+        if self.outbox is not None:
+            self.outbox.close()
+        if self.sink is None:
+            return
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._do(self.sink.flush)
         except TimeoutError as exc:
-            reason = f"it took nothing for {CLOSE_S:g} s, and what was scored since is lost"
-            raise DeliveryFailed(f"slot {self.slot}", reason) from exc
+            raise DeliveryFailed(f"slot {self.slot}", f"it took nothing for {CLOSE_S:g} s") from exc
         finally:
             self._is_ended = True
             self._tasks.put(None)
             await asyncio.to_thread(self.sink.close)  # wakes a write that blocks
             await asyncio.to_thread(self._thread.join)
 
-    async def _do(self, action: Callable[[], object]) -> None:
+    async def _do(self, action: Callable[[], int | None]) -> int:
         if self._is_ended:
-            return
-        done: asyncio.Future[None] = self._loop.create_future()
+            raise DeliveryFailed(f"slot {self.slot}", "it is closed")
+        done: asyncio.Future[int] = self._loop.create_future()
 
-        def settle(error: EngineError | None) -> None:
-            if not done.done():
-                if error is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(error)
+        def settle(result: int | None, error: EngineError | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(result or 0)
+            else:
+                done.set_exception(error)
 
         def task() -> None:
-            if self._error is None:
-                self._attempt(action)
+            result, error = self._attempt(action)
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
-                self._loop.call_soon_threadsafe(settle, self._error)
+                self._loop.call_soon_threadsafe(settle, result, error)
 
         self._tasks.put(task)
-        await done
+        return await done
 
-    def _attempt(self, action: Callable[[], object]) -> None:
+    def _attempt(self, action: Callable[[], int | None]) -> tuple[int | None, EngineError | None]:
         try:
-            action()
+            return action(), None
         except EngineError as exc:
-            self._error = exc
+            return None, exc
         except Exception as exc:  # noqa: BLE001 -- a fault of a sink must stop the engine, not only this thread
-            self._error = DeliveryFailed(f"slot {self.slot}", f"{type(exc).__name__}: {exc}")
-            self._error.__cause__ = exc
+            error = DeliveryFailed(f"slot {self.slot}", f"{type(exc).__name__}: {exc}")
+            error.__cause__ = exc
+            return None, error
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            if callable(task):
-                task()
-                continue
-            was_broken = self._error is not None
-            if not was_broken:
-                self._attempt(partial(self.sink.write, task))
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
-                self._loop.call_soon_threadsafe(self._written, sum(map(len, task)), was_broken)
-
-    def _written(self, size_bytes: int, was_broken: bool) -> None:
-        was_full = self.is_full
-        self.waiting_bytes -= size_bytes
-        if self._error is not None and not was_broken and not self._is_closed:
-            self._owner.on_broken(self._error)
-        elif was_full and not self.is_full:
-            self._owner.on_room()
+            task()

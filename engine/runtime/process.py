@@ -27,6 +27,9 @@ _PASSED_ON = re.compile(
 
 _READ_BYTES = 1 << 16
 
+DRAIN_S = 0.001
+"""How often is looked whether the pipe has taken all: half a MiB takes a jet about as long."""
+
 
 def jet_environ(environ: Mapping[str, str], import_path: Path) -> dict[str, str]:
     """Return the environment variables of a jet that finds this engine in `import_path`."""
@@ -120,6 +123,11 @@ class ProcessRunner:
         if n_written < len(frame):
             self._unsent += memoryview(frame)[n_written:]
             self._loop.add_writer(self._write_fd, self._write_rest)
+
+    async def drain(self) -> None:
+        """Wait until the pipe has taken what was sent, or the jet is gone."""
+        while self._unsent and not self._is_over:
+            await asyncio.sleep(DRAIN_S)
 
     def _write(self, data: bytes | bytearray) -> int:
         try:

@@ -1,64 +1,80 @@
-"""Records that were not scored: counted, logged, and kept with what is needed to see why and to try again."""
+"""Records that were not scored: counted, logged once they are kept, and shown."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections import deque
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import StreamError
 from engine.log import get_logger
-from engine.record import Position
 from engine.runtime.info import RejectInfo
+from engine.state.commits import Reject
 
 log = get_logger(__name__)
 
 N_LATEST = 100
-"""Rejects that are shown without opening the file."""
+"""Rejects that are shown without opening the store."""
 
 HEAD_CHARS = 200
 """What is shown of a record."""
 
 
-class RejectLog:
-    """Appends to ``rejects.jsonl`` in the state directory: one JSON object a record, its bytes as base64.
+class LatestRejects:
+    """The last rejects that were kept, in the store or on a stream of their own."""
 
-    Parameters
-    ----------
-    folder : Path
-        The state directory; made with the first reject, not before.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "rejects.jsonl"
+    def __init__(self) -> None:
         self.latest: deque[RejectInfo] = deque(maxlen=N_LATEST)
         self.n_rejects = 0
 
-    def add(
-        self, slot: int, seq_no: int, position: Position | None, stage: str, value: bytes, error: EngineError
-    ) -> None:
-        """Keep a record and why it was rejected."""
+    def note(self, reject: Reject) -> None:
+        """Take one that is kept, and log it."""
         self.n_rejects += 1
-        reason, traceback = str(error), getattr(error, "traceback", "")
-        head = value[:HEAD_CHARS].decode("utf-8", "backslashreplace")
-        self.latest.append(RejectInfo(slot, seq_no, stage, reason, head))
-        log.warning("record.rejected", slot=slot, seq_no=seq_no, stage=stage, reason=reason.partition("\n")[0])
-        entry = {
-            "time": datetime.now(UTC).isoformat(),
-            "slot": slot,
-            "seq_no": seq_no,
-            "position": position,
-            "stage": stage,
-            "error": type(error).__name__,
-            "reason": reason,
-            "traceback": traceback,
-            "value": base64.b64encode(value).decode(),
-        }
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        except OSError as exc:
-            log.error("reject.not_kept", path=str(self._path), reason=str(exc), record=entry["value"])
+        head = reject.value[:HEAD_CHARS].decode("utf-8", "backslashreplace")
+        self.latest.append(RejectInfo(reject.slot, reject.seq_no, reject.stage, reject.reason, head))
+        reason = reject.reason.partition("\n")[0]
+        log.warning("record.rejected", slot=reject.slot, seq_no=reject.seq_no, stage=reject.stage, reason=reason)
+
+
+def pack_reject(reject: Reject) -> bytes:
+    """Return a reject as it is written to a stream: a JSON object, with the record's bytes as base64."""
+    entry = {
+        "time": datetime.fromtimestamp(reject.time_s, UTC).isoformat(),
+        "slot": reject.slot,
+        "seq_no": reject.seq_no,
+        "position": reject.position,
+        "stage": reject.stage,
+        "error": reject.error,
+        "reason": reject.reason,
+        "traceback": reject.traceback,
+        "value": base64.b64encode(reject.value).decode(),
+    }
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def choose_rejects(rejects: Iterable[Reject], numbers: Sequence[int] | None) -> dict[int, list[Reject]]:
+    """Return the rejects to score once more, by input slot.
+
+    Parameters
+    ----------
+    rejects : iterable of Reject
+        The reject log.
+    numbers : sequence of int, optional
+        Which. By default all but those of which only an output was rejected: their other outputs were written.
+
+    Raises
+    ------
+    StreamError
+        A number is not in the log.
+    """
+    known = {reject.number: reject for reject in rejects}
+    if numbers is None:
+        numbers = [number for number, reject in known.items() if reject.stage != "output"]
+    chosen: dict[int, list[Reject]] = {}
+    for number in dict.fromkeys(numbers):
+        if number not in known:
+            raise StreamError(f"The reject log has no record {number}.")
+        chosen.setdefault(known[number].slot, []).append(known[number])
+    return chosen

@@ -31,6 +31,9 @@ class Runner(Protocol):
     def send(self, frame: bytes) -> None:
         """Give it a frame; never blocks. How much is under way is the caller's to bound."""
 
+    async def drain(self) -> None:
+        """Wait until most of what was sent has left."""
+
     def listen(self, *, is_on: bool) -> None:
         """Take its frames, or leave them where they are until there is room for what they hold."""
 

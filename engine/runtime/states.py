@@ -37,6 +37,7 @@ class Event(enum.Enum):
     INPUTS_ENDED = "finish"
     DRAINED = "be finished"
     FAIL = "fail"
+    FOUND_FINISHED = "be found finished"
 
 
 _INIT, _RUNNING, _PAUSED = EngineState.INIT, EngineState.RUNNING, EngineState.PAUSED
@@ -55,6 +56,7 @@ TRANSITIONS: Mapping[EngineState, Mapping[Event, EngineState]] = {
         Event.RESET: _INIT,
         Event.START: _RUNNING,
         Event.START_PAUSED: _PAUSED,
+        Event.FOUND_FINISHED: _FINISHED,
         Event.FAIL: _ERROR,
     },
     _RUNNING: {

@@ -98,6 +98,8 @@ class Fence:
         For each keyed input slot, the expression of its key.
     inputs, outputs : mapping of int to InputFence, OutputFence
         By the number of the attachment: every stream that is attached gets one, and it never comes again in a job.
+    has_begun : bool
+        What ``begin()`` gave is written: it is not repeated.
     is_finished : bool
         All inputs have ended, and ``end()`` was called: there is nothing to resume.
     """
@@ -108,6 +110,7 @@ class Fence:
     keys: Mapping[int, str] = field(default_factory=dict)
     inputs: Mapping[int, InputFence] = field(default_factory=dict)
     outputs: Mapping[int, OutputFence] = field(default_factory=dict)
+    has_begun: bool = True
     is_finished: bool = False
 
 

@@ -36,7 +36,7 @@ class Rig:
     """Makes models and engines in a folder, and closes what it made."""
 
     def __init__(self, folder):
-        self.folder, self.engines = folder, []
+        self.folder, self.engines, self.rejects = folder, [], []
 
     def model(self, source, name="model", **options):
         path = self.folder / f"{name}.py"
@@ -47,14 +47,21 @@ class Rig:
         """Return one of the misbehaving scripts."""
         return from_path(SCRIPTS / f"{name}.py", schemas=SCHEMAS)
 
-    def engine(self, *, is_inline=False, on_console=None, **settings):
+    def engine(self, *, is_inline=False, on_console=None, store=None, job="", is_resuming=False, **settings):
         settings = {"state_dir": self.folder / "state", "cache_dir": self.folder / "cache"} | settings
-        engine = Engine(Settings(**settings), is_inline=is_inline, on_console=on_console)
+        engine = Engine(
+            Settings(**settings),
+            store=store,
+            job=job,
+            is_resuming=is_resuming,
+            is_inline=is_inline,
+            on_console=on_console,
+        )
         self.engines.append(engine)
         return engine
 
     async def run(self, model, *records, outputs=(1,), slot=0, **options):
-        """Return the engine after it has scored the records, and what came out, by slot."""
+        """Return the engine after it has scored the records, and what came out, by slot; `rejects` has its log."""
         engine = self.engine(**options)
         await engine.attach(slot, stream(inline(*records)))
         for number in outputs:
@@ -62,6 +69,7 @@ class Rig:
             await engine.attach(number, stream({"Transport": {"Type": "file", "Path": path}, "Encoding": "json"}))
         await engine.load(model)
         await asyncio.wait_for(engine.wait(*END), 60)
+        self.rejects = engine.rejected()
         await engine.close()
         return engine, {n: list(map(json.loads, (self.folder / f"out-{n}").read_text().splitlines())) for n in outputs}
 

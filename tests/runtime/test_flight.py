@@ -7,6 +7,7 @@ from engine.errors import DecodeError, ModelCrashed
 from engine.runtime.flight import N_IN_FLIGHT, N_KILLS, Flight
 from engine.runtime.intake import Intake
 from engine.runtime.work import Sent, Work
+from engine.state.commits import InputFence
 from tests.runtime.conftest import REST, stream
 
 CRASH = ModelCrashed(7, "a record")
@@ -18,7 +19,7 @@ def flight():
 
 
 def work(n, first_seq=1):
-    return Work(Intake(0, stream(REST), None), first_seq, [b"%d" % i for i in range(n)], range(1, n + 1))
+    return Work(Intake(1, InputFence(0), stream(REST), None), first_seq, [b"%d" % i for i in range(n)], range(1, n + 1))
 
 
 def send(flight, works):
@@ -32,6 +33,12 @@ def dead_on(batch, first_seq, index):
     cell.enter(Phase.ACTION, batch, 0, first_seq)
     cell.words[Cell.INDEX] = index
     return cell
+
+
+def end(flight, cell, policy):
+    """Return the works of which nothing is left when the jet ends like that."""
+    flight.judge(cell, CRASH)
+    return list(flight.cut(lambda slot: policy))
 
 
 def parts(flight):
@@ -64,7 +71,7 @@ def test_what_was_answered_is_not_sent_again(flight):
     first, second = work(4), work(2, 5)
     send(flight, [first, second])
     flight.answer(OutputFrame(1, 3, [b"a"], [0], [1], is_last=False))
-    assert list(flight.cut(Cell(), CRASH, lambda slot: "stop")) == []
+    assert end(flight, Cell(), "stop") == []
     assert parts(flight) == [(first, 3, 4), (second, 0, 2)]
 
 
@@ -86,10 +93,11 @@ def test_a_record_in_work_at_two_ends_fails_and_the_others_are_sent_again(flight
         for part in flight.land():
             part.batch = 1
             flight.add(part)
-        done += flight.cut(dead_on(1, 1, index), CRASH, lambda slot: policy)
+        done += end(flight, dead_on(1, 1, index), policy)
     assert [(start, stop) for _, start, stop in parts(flight)] == left
-    assert [(failure.index, failure.error) for failure in whole.failures] == [(index, CRASH)]
-    assert whole.fatal is (CRASH if policy == "stop" else None)
+    failures = [] if policy == "stop" else [(index, CRASH)]
+    assert [(failure.index, failure.error) for failure in whole.failures] == failures
+    assert (whole.fatal, whole.n_kept) == ((CRASH, index) if policy == "stop" else (None, 4))
     assert done == ([] if left else [whole])
     assert whole.is_done is (not left)
 
@@ -97,7 +105,7 @@ def test_a_record_in_work_at_two_ends_fails_and_the_others_are_sent_again(flight
 def test_the_first_end_is_nobodys_fault(flight):
     whole = work(4)
     send(flight, [whole])
-    assert list(flight.cut(dead_on(1, 1, 2), CRASH, lambda slot: "stop")) == []
+    assert end(flight, dead_on(1, 1, 2), "stop") == []
     assert parts(flight) == [(whole, 0, 4)]
     assert whole.failures == []
 
@@ -109,7 +117,7 @@ def test_a_work_in_two_parts_is_done_when_both_are_answered(flight):
         for part in flight.land():
             part.batch = 1
             flight.add(part)
-        assert list(flight.cut(dead_on(1, 1, 1), CRASH, lambda slot: "skip")) == []
+        assert end(flight, dead_on(1, 1, 1), "skip") == []
     for part in flight.land():
         flight.add(part)
     flight.answer(OutputFrame(0, 1, [b"a"], [0], [1]))

@@ -19,12 +19,14 @@ from engine.channel import (
     pack_message,
     unpack_message,
 )
-from engine.errors import ActionFailed, EngineError, ModelCrashed, ModelStalled, ScriptInvalid
+from engine.errors import ActionFailed, EngineError, ModelCrashed, ModelStalled, ScriptInvalid, StateTooLarge
 from engine.runtime.flight import N_IN_FLIGHT
 from engine.runtime.intake import Intake
 from engine.runtime.jets import SLOW_S, Jet, JetStatus
 from engine.runtime.work import Work
 from engine.settings import Settings
+from engine.state.commits import SCRIPT as SCOPE
+from engine.state.commits import Entry, InputFence
 from tests.runtime.conftest import REST, stream
 
 N_RESTARTS = 3
@@ -45,7 +47,7 @@ class FakeRunner:
     def __init__(self, events, silent=()):
         self.events, self.silent = events, set(silent)
         self.cell, self.pid = Cell(), 7
-        self.kinds, self.batches, self.deaths = [], [], []
+        self.kinds, self.batches, self.deaths, self.restored = [], [], [], []
         self._reader = FrameReader()
         self._loop = asyncio.get_running_loop()
 
@@ -62,10 +64,24 @@ class FakeRunner:
             self.say(pack_message(Kind.LOADED, {"state": []}))
         elif kind in (Kind.BEGIN, Kind.END):
             self.say(OutputFrame(unpack_message(body), 1).pack())
+        elif kind is Kind.RESTORE:
+            is_last, rows = unpack_message(body)
+            self.restored += rows
+            if is_last:
+                self.say(pack_message(Kind.RESTORED, {"n_keys": 0}))
+        elif kind is Kind.COMMIT:
+            self.say_changed(unpack_message(body), [[b"", "total", b"7"]])
 
     def say(self, frame):
         [(kind, body)] = FrameReader().feed(frame)
         self._loop.call_soon(self.events.on_frame, kind, body)
+
+    def say_changed(self, number, entries, *, is_last=True, **rest):
+        """Answer a COMMIT, or a part of it."""
+        figures = {"n_keys": 1, "n_live": 1, "size_bytes": 9, "refusals": [], "failure": None}
+        self.say(
+            pack_message(Kind.CHANGED, {"number": number, "is_last": is_last, "entries": entries} | figures | rest)
+        )
 
     def score(self, *, n_done=None, is_last=True, failures=(), is_halted=False):
         """Answer the oldest batch, with its records as its outputs."""
@@ -89,6 +105,9 @@ class FakeRunner:
         self._loop.call_soon(self.events.on_exit, exit_code)
 
     def listen(self, *, is_on):
+        pass
+
+    async def drain(self):
         pass
 
     def stop(self):
@@ -130,8 +149,25 @@ class FakeOwner:
     def __init__(self):
         self.outlets, self.answers, self.broken, self.n_ready, self.lines = {}, [], [], 0, []
 
+        self.changes, self.asks, self.lost = [], [], []
+        self.is_keeper, self.saved = False, None
+
     def on_answer(self, work):
         self.answers.append(work)
+
+    def on_changed(self, entries, figures):
+        self.changes.append((entries, figures))
+
+    def on_ask(self, jet, message, reply):
+        self.asks.append(message)
+        reply(b"value")
+
+    def on_jet_lost(self, jet):
+        self.lost.append(jet)
+        return self.is_keeper
+
+    async def saved_state(self, jet):
+        return self.saved
 
     def on_ready(self):
         self.n_ready += 1
@@ -150,7 +186,7 @@ class Bench:
         self.launcher, self.owner = FakeLauncher(), FakeOwner()
         settings = {"n_restarts": N_RESTARTS, "restart_backoff_s": 0.0} | settings
         self.jet = Jet(1, self.launcher, self.owner, Settings(**settings))
-        self._intake, self._n_records = Intake(0, stream(REST), None), 0
+        self._intake, self._n_records = Intake(1, InputFence(0), stream(REST), None), 0
 
     @property
     def runner(self):
@@ -159,6 +195,7 @@ class Bench:
     async def ready(self):
         await self.jet.load()
         await self.jet.begin()
+        self.jet.make_ready()
         return self
 
     def work(self, n=1, size_bytes=1, caller=None):
@@ -194,6 +231,8 @@ async def test_a_jet_is_set_up_begun_and_then_takes_work():
     await bench.jet.load()
     assert not bench.jet.has_room(1)
     await bench.jet.begin()
+    assert not bench.jet.has_room(1)
+    bench.jet.make_ready()
     assert bench.jet.has_room(1)
     assert bench.runner.kinds == [Kind.SETUP, Kind.BEGIN]
     bench.submit()
@@ -347,8 +386,8 @@ async def test_a_record_that_takes_longer_than_its_time_ends_the_jet(monkeypatch
         bench.jet.watch(201.1)
         await bench.until(lambda: bench.owner.n_ready == 2)
         [work] = {part.work for part in bench.jet._flight.land()}
-        assert isinstance(work.failures[0].error, ModelStalled)
-        assert "longer than 1 s for record 2 of slot 0" in str(work.failures[0].error)
+        assert isinstance(work.fatal, ModelStalled)
+        assert "longer than 1 s for record 2 of slot 0" in str(work.fatal)
 
 
 @on_loop
@@ -528,3 +567,59 @@ async def test_a_printed_line_names_the_record_in_work():
         (1, "hello", 0, 3),
         (1, "and bye", None, None),
     ]
+
+
+@on_loop
+async def test_a_commit_gives_the_owner_what_has_changed_once_all_of_it_is_there():
+    bench = await Bench().ready()
+    bench.launcher.runners[0].silent.add(Kind.COMMIT)
+    bench.jet.commit()
+    bench.runner.say_changed(1, [[b"", "total", b"7"]], is_last=False)
+    bench.runner.say_changed(1, [[b"", "gone", None]])
+    await bench.until(lambda: bench.owner.changes)
+    [(entries, figures)] = bench.owner.changes
+    assert entries == [Entry(SCOPE, b"", "total", b"7"), Entry(SCOPE, b"", "gone", None)]
+    assert (figures.n_keys, figures.size_bytes) == (1, 9)
+
+
+@on_loop
+async def test_state_that_cannot_be_handed_over_breaks_the_jet():
+    bench = await Bench().ready()
+    bench.launcher.runners[0].silent.add(Kind.COMMIT)
+    bench.jet.commit()
+    bench.runner.say_changed(1, [], failure=dump_error(StateTooLarge("prices", 1 << 25, 1 << 24)))
+    await bench.until(lambda: bench.owner.broken)
+    assert "prices" in str(bench.owner.broken[0])
+    assert bench.owner.changes == []
+
+
+@on_loop
+async def test_a_jet_that_held_the_state_begins_with_what_was_saved_and_sends_nothing_by_itself():
+    bench = await Bench().ready()
+    bench.owner.is_keeper, bench.owner.saved = True, [Entry(SCOPE, b"", "total", b"7")]
+    bench.submit(3)
+    bench.runner.die()
+    await bench.until(lambda: bench.owner.n_ready)
+    assert bench.owner.lost == [bench.jet]
+    assert bench.runner.restored == [[b"", "total", b"7"]]
+    assert bench.runner.kinds == [Kind.SETUP, Kind.BEGIN, Kind.RESTORE]
+    assert bench.jet.n_in_flight == 0
+
+
+@on_loop
+async def test_a_jet_that_is_renewed_is_started_again_and_nobody_is_blamed():
+    bench = await Bench().ready()
+    bench.owner.is_keeper = True
+    work = bench.submit(2)
+    bench.runner.works_on(bench.runner.batches[0], 0)
+    bench.jet.renew(EngineError("again"))
+    await bench.until(lambda: bench.owner.n_ready)
+    assert (len(bench.launcher.runners), work.condemned) == (2, [])
+
+
+@on_loop
+async def test_what_a_script_asks_of_its_cells_is_answered():
+    bench = await Bench().ready()
+    bench.runner.say(pack_message(Kind.ASK, ["get", "cells", b"", "total", None]))
+    await bench.until(lambda: Kind.REPLY in bench.runner.kinds)
+    assert bench.owner.asks == [["get", "cells", b"", "total", None]]

@@ -1,0 +1,101 @@
+"""Opens the streams of a job: fresh ones, and those that go on where the job's last commit left them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from engine.registry import Model
+from engine.runtime.fitting import model_schema
+from engine.runtime.intake import Intake
+from engine.runtime.manifold import Manifold
+from engine.runtime.outlet import Outlet
+from engine.settings import Settings
+from engine.state.commits import InputFence, OutputFence
+from engine.streams import Stream, open_sink, open_source
+
+
+class Berths:
+    """Gives every stream that is attached its number, and opens it at its place.
+
+    Parameters
+    ----------
+    manifold : Manifold
+        Whose streams they are.
+    settings : Settings
+        Limits.
+    job : str
+        What the job is called.
+    """
+
+    def __init__(self, manifold: Manifold, settings: Settings, job: str) -> None:
+        self._manifold, self._settings, self._job = manifold, settings, job
+        self.last_number = 0
+        """The highest number that was given."""
+        self.job_id = secrets.token_hex(4)
+        """What tells the job from those of the same name: outputs that a peer gets carry it."""
+        self._known: dict[int, Mapping[str, Any]] = {}
+
+    def recall(self, job: Mapping[str, Any] | None) -> None:
+        """Give the streams of a job the numbers again that they had, slot by slot; None begins a new job."""
+        self._known, self.last_number, self.job_id = {}, 0, secrets.token_hex(4)
+        if job is not None:
+            self.last_number, self.job_id = job["last_number"], job["id"]
+            self._known = {one["slot"]: one for one in job["attached"] if not one["is_fading"]}
+
+    async def intake(self, slot: int, stream: Stream, model: Model | None) -> Intake:
+        """Return an input stream, opened unless only a model that is not there yet can say where its records end.
+
+        Raises
+        ------
+        StreamError, StateError
+            It cannot be opened, or not gone on with.
+        """
+        known = self._known.pop(slot, {})
+        intake = self.fading(self._number(known.get("number")), slot, stream)
+        if stream.rejects is not None:
+            intake.rejects = await self._outlet(self._number(known.get("rejects")), slot, stream.rejects)
+        if model is not None or not stream.needs_model_schema:
+            await self.open(intake, model)
+        return intake
+
+    def fading(self, number: int, slot: int, stream: Stream) -> Intake:
+        """Return an input stream by its number, not opened."""
+        fence = self._manifold.store.fence
+        start = fence.inputs.get(number) if fence is not None else None
+        return Intake(number, start or InputFence(slot), stream, self._manifold)
+
+    async def open(self, intake: Intake, model: Model | None) -> None:
+        """Open an input stream, and put back what its journal holds; raises as `intake`."""
+        intake.source = await asyncio.to_thread(
+            open_source,
+            intake.stream,
+            model_schema=model_schema(model, intake.slot) if model is not None else None,
+            inbox_bytes=self._settings.inbox_bytes,
+            max_record_bytes=self._settings.max_record_bytes,
+            start=intake.position or None,
+        )
+        if intake.inbox is not None:
+            intake.inbox.restore(self._manifold.store.inputs(intake.number))
+
+    async def outlet(self, slot: int, stream: Stream) -> Outlet:
+        """Return an output stream, opened; raises as `intake`."""
+        return await self._outlet(self._number(self._known.pop(slot, {}).get("number")), slot, stream)
+
+    async def _outlet(self, number: int, slot: int, stream: Stream) -> Outlet:
+        store = self._manifold.store
+        fence = store.fence.outputs.get(number) if store.fence is not None else None
+        sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self._settings.outbox_bytes, fence=fence)
+        outlet = Outlet(number, stream, sink, fence or OutputFence(slot), self._manifold, f"{self._job}-{self.job_id}")
+        if outlet.outbox is not None and fence is not None:
+            outlet.outbox.restore(store.outputs(number))
+        outlet.start()
+        return outlet
+
+    def _number(self, known: int | None) -> int:
+        if known is not None:
+            return known
+        self.last_number += 1
+        return self.last_number

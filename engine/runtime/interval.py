@@ -1,0 +1,153 @@
+"""What was scored since the last commit, and is not committed: kept whole, so that it can be done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from engine.channel import OutputFrame
+from engine.errors import EngineError
+from engine.record import Position
+from engine.runtime.intake import Intake
+from engine.runtime.work import Work
+from engine.state.commits import Answer, InputFence, Reject
+
+_Hook = dict[int, list[bytes]]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What an interval means for one input: where it goes on, and what was scored, rejected and skipped of it."""
+
+    fence: InputFence
+    n_scored: int = 0
+    n_rejected: int = 0
+    n_skipped: int = 0
+
+
+@dataclass(slots=True)
+class Yield:
+    """What an interval gives: by output slot the records, by input the progress and the rejects."""
+
+    outputs: dict[int, list[bytes]] = field(default_factory=dict)
+    inputs: dict[Intake, Progress] = field(default_factory=dict)
+    rejects: list[tuple[Intake, Reject]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    replayed: list[int] = field(default_factory=list)
+
+
+class Interval:
+    """Works that are scored, and what hooks gave, in order."""
+
+    def __init__(self) -> None:
+        self._items: list[Work | _Hook] = []
+        self.input_bytes = self.output_bytes = 0
+        self.is_pressing = False
+        """Somebody waits for what is in it: it is committed as soon as there is nothing else to do."""
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def works(self) -> list[Work]:
+        """The works, in order."""
+        return [item for item in self._items if isinstance(item, Work)]
+
+    def add(self, work: Work) -> None:
+        """Take a work that is scored."""
+        self._items.append(work)
+        self.input_bytes += work.size_bytes
+        self.output_bytes += work.output_bytes
+        self.is_pressing |= work.caller is None or bool(work.outputs) or work.answer is not None
+
+    def add_hook(self, frames: Iterable[OutputFrame]) -> None:
+        """Take what ``begin()`` or ``end()`` gave."""
+        outputs: _Hook = {}
+        for frame in frames:
+            for value, slot in zip(frame.values, frame.slots, strict=True):
+                outputs.setdefault(slot, []).append(value)
+                self.output_bytes += len(value)
+        if outputs:
+            self._items.append(outputs)
+            self.is_pressing = True
+
+    def take_back(self) -> list[Work]:
+        """Forget the works and return them; what hooks gave stays."""
+        works = self.works
+        self._items = [item for item in self._items if not isinstance(item, Work)]
+        self.input_bytes = 0
+        self.output_bytes = sum(len(value) for hook in self._hooks for values in hook.values() for value in values)
+        return works
+
+    @property
+    def _hooks(self) -> list[_Hook]:
+        return [item for item in self._items if not isinstance(item, Work)]
+
+    def prepend_hooks(self, earlier: Interval) -> None:
+        """Take what the hooks of an earlier interval gave, which was not committed after all."""
+        self._items = [*earlier._hooks, *self._items]
+        self.output_bytes += earlier.output_bytes
+
+    def gather(self, policies: Mapping[int, str]) -> Yield:
+        """Return what all of it comes to.
+
+        Parameters
+        ----------
+        policies : mapping of int to str
+            For each input slot, what becomes of a record on which the script raises.
+        """
+        found = Yield()
+        for item in self._items:
+            outputs = item.outputs if isinstance(item, Work) else item
+            for slot, values in outputs.items():
+                found.outputs.setdefault(slot, []).extend(values)
+            if isinstance(item, Work):
+                _add_input(found, item, policies.get(item.slot, "stop"))
+        return found
+
+
+def _add_input(found: Yield, work: Work, policy: str) -> None:
+    n_kept, intake = work.n_kept, work.intake
+    progress = found.inputs.get(intake)
+    if progress is None:
+        progress = found.inputs[intake] = Progress(intake.fence)
+    before = progress.fence
+    position: Position = work.positions[n_kept - 1] if n_kept and work.positions else before.position
+    failed = {failure.index for failure in work.failures}
+    skipped = {failure.index for failure in work.failures if failure.stage == "action" and policy == "skip"}
+    is_called = work.caller is not None
+    progress.fence = replace(
+        before,
+        position=position,
+        seq_no=max(before.seq_no, work.first_seq + n_kept - 1),
+        n_rejected=before.n_rejected + len(failed - skipped),
+    )
+    progress.n_scored += n_kept - len(failed)
+    progress.n_rejected += len(failed - skipped)
+    progress.n_skipped += len(skipped)
+    found.replayed += work.replayed[:n_kept]
+    if work.answer is not None:
+        found.answers.append(work.answer)
+    if is_called:
+        return
+    # Sorted: a record that ended the jet is noted before those in front of it are answered.
+    for failure in sorted(work.failures, key=lambda failure: failure.index):
+        if failure.stage != "action" or policy != "skip":
+            index = failure.index
+            place = work.positions[index] if work.positions else None
+            found.rejects.append((intake, _reject(work, index, place, failure.stage, failure.error)))
+
+
+def _reject(work: Work, index: int, position: Position | None, stage: str, error: EngineError) -> Reject:
+    return Reject(
+        time_s=time.time(),
+        slot=work.slot,
+        seq_no=work.first_seq + index,
+        position=position,
+        stage=stage,
+        error=type(error).__name__,
+        reason=str(error),
+        traceback=getattr(error, "traceback", ""),
+        value=bytes(work.values[index]),
+    )
