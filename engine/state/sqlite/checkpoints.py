@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.state.sqlite.reading import connect
+from engine.state.sqlite.reading import TIMEOUT_S, connect
 
 N_PAGES = 4096
 """A log of 16 MiB is moved: in a tenth of a second, and seldom enough that a page that changes often is moved once."""
@@ -60,9 +60,17 @@ class Checkpointer:
         self._connection.close()
 
 
-def move(connection: sqlite3.Connection, how: str = "PASSIVE") -> int | None:
+def move(connection: sqlite3.Connection) -> int | None:
     """Move the log; return how many pages of it are left, or None when it could not be done now: it is tried again."""
     with contextlib.suppress(sqlite3.Error):  # a full disk, say: the log goes on growing, and commits tell of it
-        is_busy, n_pages, n_moved = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+        is_busy, n_pages, n_moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return None if is_busy else max(n_pages - n_moved, 0)
     return None
+
+
+def move_all(connection: sqlite3.Connection) -> None:
+    """Move the log and give its room back, unless somebody reads from it: nobody is waited for."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {TIMEOUT_S * 1000}")

@@ -11,6 +11,9 @@ from engine.state.sqlite.folder import Folder
 from engine.state.sqlite.ledger import Ledger
 from engine.state.sqlite.tables import APPLICATION_ID, FORMAT_VERSION, HEAD, META, SCHEMA, checksum_of, seed_of
 
+PAGE_BYTES = 4096
+"""What disks write at once; a changed key costs a page in the log, so that a larger one would cost more."""
+
 
 def head_row(ledger: Ledger) -> tuple[bytes, int]:
     """Return the value and the checksum of the row that says what all others come to."""
@@ -52,7 +55,7 @@ def _write(path: os.PathLike[str], sync: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         for setting in (
-            "page_size = 4096",
+            f"page_size = {PAGE_BYTES}",
             f"application_id = {APPLICATION_ID}",
             f"user_version = {FORMAT_VERSION}",
             "journal_mode = WAL",

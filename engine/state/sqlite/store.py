@@ -17,7 +17,7 @@ from engine.errors import StoreFailed
 from engine.state.commits import SCRIPT, Answer, Commit, Entry, Fence, Kept, Reject
 from engine.state.sqlite import writes
 from engine.state.sqlite.changes import Changes
-from engine.state.sqlite.checkpoints import LIMIT_BYTES, N_PAGES, Checkpointer, move
+from engine.state.sqlite.checkpoints import LIMIT_BYTES, N_PAGES, Checkpointer, move, move_all
 from engine.state.sqlite.failures import failed, reading
 from engine.state.sqlite.folder import Folder, VolatileFolder
 from engine.state.sqlite.forms import key_text
@@ -255,7 +255,7 @@ class SqliteStore:
         self._checkpointer.close()
         with self._read_lock:
             self._reader.close()
-        move(self._connection, "TRUNCATE")
+        move_all(self._connection)
         self._connection.close()
         self._folder.release()
 
@@ -311,7 +311,7 @@ class SqliteStore:
             failure = exc if isinstance(exc, StoreFailed) else failed(self._path, exc)
             failure.__cause__ = exc if failure is not exc else exc.__cause__
             if failure.is_full:
-                move(self._connection, "TRUNCATE")  # the log may have grown by what was not kept
+                move_all(self._connection)  # the log may have grown by what was not kept
             results = [failure]
             self._n_failed += group[0].n_failed is not None
         for write, result in zip(group, results, strict=True):
