@@ -67,6 +67,9 @@ def test_every_variable_reaches_its_setting() -> None:
         "ENGINE_RESTART_BACKOFF": "50ms",
         "ENGINE_RESTART_BACKOFF_MAX": "1s",
         "ENGINE_DRAIN_TIMEOUT": "5s",
+        "ENGINE_COMMIT_INTERVAL": "10ms",
+        "ENGINE_SECRETS": "hidden",
+        "ENGINE_KILL_AT": "written:3",
         "ENGINE_LOG": "json",
     }
     assert set(environ) == set(VARIABLES)
@@ -86,6 +89,9 @@ def test_every_variable_reaches_its_setting() -> None:
         restart_backoff_s=0.05,
         restart_backoff_max_s=1.0,
         drain_timeout_s=5.0,
+        commit_interval_s=0.01,
+        secrets_dir=Path("hidden"),
+        kill_at="written:3",
         is_log_json=True,
     )
 

@@ -14,9 +14,6 @@ from engine.streams.transport import HttpTransport
 from engine.transports.http import HttpPoster
 from engine.transports.secrets import is_reference, resolve_secret
 
-SECRETS = Path("/run/secrets")
-"""Where Docker and Kubernetes put secrets, unless a setting says otherwise."""
-
 _TYPES = {"json": "application/x-ndjson", "utf-8": "text/plain; charset=utf-8"}
 _BINARY = "application/octet-stream"
 
@@ -67,8 +64,19 @@ class BatchPoster:
         self._poster.close()
 
 
+SECRETS = Path("/run/secrets")
+"""Where Docker and Kubernetes put secrets, unless a setting says otherwise."""
+
+
 def open_poster(stream: Stream, secrets: Path = SECRETS) -> BatchPoster:
     """Return what sends the outputs of an HTTP stream; its outbox is what `open_sink` returns.
+
+    Parameters
+    ----------
+    stream : Stream
+        Its Url, Headers, Timeout, Method, Envelope and Watermark are in force.
+    secrets : Path, optional
+        The folder of secrets; see `engine.settings.Settings`.
 
     Raises
     ------

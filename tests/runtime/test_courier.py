@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ class Run:
     def __init__(self, peer: Peer, outbox: Outbox, pause: Callable[[int], float], **fields: Any) -> None:
         transport = {"Type": "HTTP", "Url": peer.url, "Timeout": fields.pop("Timeout", 30_000)}
         descriptor = parse_descriptor({"Transport": transport, "Encoding": "json", **fields})
-        poster = open_poster(resolve_stream("hook", descriptor, lambda _: None))  # type: ignore[arg-type, return-value]
+        poster = open_poster(resolve_stream("hook", descriptor, lambda _: None), Path("/nowhere"))  # type: ignore[arg-type, return-value]
         self.delivered: list[int] = []
         self.broken: list[EngineError] = []
         self.pauses: list[int] = []

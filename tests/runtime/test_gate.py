@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.errors import KeyReused, RetryAfter, SchemaMismatch, StoreFailed, St
 from engine.runtime.gate import Gate
 from engine.runtime.work import Work
 from engine.state.commits import Answer
+from engine.state.sqlite import SqliteStore
 from engine.streams import Stream, open_sink, open_source, parse_descriptor
 from engine.transports import Outbox
 
@@ -403,5 +405,31 @@ def test_what_an_http_stream_has_to_send_is_not_for_readers() -> None:
         manifold.outlets[1] = outlet_of(8, stream_of(Transport={"Type": "HTTP", "Url": "http://host/"}))
         with pytest.raises(StreamError, match="No REST stream is attached to output slot 1"):
             await gate.outputs(1, None, None, None)
+
+    run(scenario)
+
+
+def test_the_inbox_and_a_real_journal_have_the_same_records_in_the_same_order(tmp_path: Path) -> None:
+    bodies = [b"%d" % number * (1 + number % 7) for number in range(400)]
+
+    async def scenario(gate: Gate, manifold: FakeManifold) -> None:
+        store: Any = SqliteStore(tmp_path / "job")
+        manifold.store = store
+        manifold.inbox.max_bytes = 1 << 20
+        requests = []
+        for number, body in enumerate(bodies):
+            requests.append(asyncio.ensure_future(gate.accept(0, [body], f"key {number}" if number % 3 else None)))
+            if number % 50 == 0:
+                await requests[0]
+        assert await asyncio.gather(*requests) == [1] * len(bodies)
+        batch = manifold.inbox.read(1000, 0.0)
+        assert sorted(batch.values) == sorted(bodies)
+        assert await gate.accept(0, [bodies[1]], "key 1") == 1
+        store.close()
+        again = SqliteStore(tmp_path / "job")
+        kept = again.inputs(7)
+        assert (kept.first_seq, kept.values) == (1, batch.values)
+        assert list(batch.positions) == list(range(1, 401))
+        again.close()
 
     run(scenario)

@@ -82,7 +82,10 @@ def test_the_parameters_of_the_hot_path_are_documented(ask: Ask) -> None:
     paths = ask("GET", "/openapi.json").json()["paths"]
     names = {parameter["name"] for parameter in paths["/output/{slot}"]["get"]["parameters"]}
     assert names == {"slot", "after", "limit", "wait"}
-    assert {parameter["name"] for parameter in paths["/score"]["post"]["parameters"]} == {"input", "output", "timeout"}
+    names = {parameter["name"] for parameter in paths["/score"]["post"]["parameters"]}
+    assert names == {"input", "output", "timeout", "Idempotency-Key"}
+    names = {parameter["name"] for parameter in paths["/input/{slot}"]["post"]["parameters"]}
+    assert names == {"slot", "Idempotency-Key"}
 
 
 def test_the_documentation_needs_no_other_server(ask: Ask) -> None:

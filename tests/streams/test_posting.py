@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from engine.errors import ConfigError, DescriptorError
 from engine.streams import open_poster, parse_descriptor
 from engine.streams.stream import resolve_stream
 from tests.peer import Peer
+
+NOWHERE = Path("/nowhere")
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def http_stream(url, headers=None, **fields):
     ],
 )
 def test_a_batch_is_one_body_whose_type_is_said(peer, fields, body, media_type):
-    poster = open_poster(http_stream(peer.url, **fields))
+    poster = open_poster(http_stream(peer.url, **fields), NOWHERE)
     poster.post([b"1", b"2"], "k")
     poster.close()
     [request] = peer.requests
@@ -41,7 +45,7 @@ def test_a_batch_is_one_body_whose_type_is_said(peer, fields, body, media_type):
 
 
 def test_a_header_of_the_descriptor_comes_before_ours(peer):
-    poster = open_poster(http_stream(peer.url, {"Content-Type": "text/csv"}, Encoding="json"))
+    poster = open_poster(http_stream(peer.url, {"Content-Type": "text/csv"}, Encoding="json"), NOWHERE)
     poster.post([b"1"], "k")
     poster.close()
     assert peer.requests[0].headers["content-type"] == "text/csv"
@@ -66,7 +70,7 @@ def test_a_secret_that_is_not_there_is_named(tmp_path):
 
 
 def test_the_same_records_are_always_cut_alike():
-    poster = open_poster(http_stream("http://host/", Batching={"Watermark": 3}))
+    poster = open_poster(http_stream("http://host/", Batching={"Watermark": 3}), NOWHERE)
     assert poster.cut([b"1", b"2", b"3", b"4"]) == [b"1", b"2", b"3"]
     mib = bytes(1 << 20)
     assert [len(poster.cut(values)) for values in ([mib, b"1"], [b"1", mib], [b"1", mib[1:], b"1"])] == [1, 1, 2]
@@ -76,4 +80,4 @@ def test_the_same_records_are_always_cut_alike():
 
 def test_only_an_http_stream_is_posted():
     with pytest.raises(DescriptorError, match="HTTP expected, got REST"):
-        open_poster(resolve_stream("rest", parse_descriptor({"Transport": "REST"}), lambda _: None))
+        open_poster(resolve_stream("rest", parse_descriptor({"Transport": "REST"}), lambda _: None), NOWHERE)

@@ -49,11 +49,19 @@ _RECORD = request_body(
     "One record in the encoding of the input slot.", "application/json", BINARY_TYPE, example="1234.25"
 )
 
+_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "Names the request: sent again with the same key, it is done once and answered alike.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 _SCORE_QUERY = query_parameters(
     input=("integer", 0, "The input slot."),
     output=("integer", 1, "The output slot."),
     timeout=("string", "30s", "The longest wait."),
 )
+_SCORE_QUERY["parameters"].append(_KEY)
 _OUTPUT_QUERY = query_parameters(
     after=("integer", None, "Acknowledge every output up to this number."),
     limit=("integer", None, "At most so many."),
@@ -85,14 +93,15 @@ async def score(service: ServiceOf, request: Request) -> Response:
     summary="Hand in records",
     status_code=202,
     response_class=Response,
-    responses=answers({202: {"content": {"application/json": {"example": {"accepted": 2}}}}}, 400, 409, 413, 503),
+    responses=answers({202: {"content": {"application/json": {"example": {"accepted": 2}}}}}, 400, 409, 413, 422, 503),
     openapi_extra=request_body(
         f"One record; as `{LINES_TYPE}` one a line; as `{RECORDS_TYPE}` a MSGPACK list of binaries.",
         LINES_TYPE,
         BINARY_TYPE,
         RECORDS_TYPE,
         example="1234.25\n1236.5",
-    ),
+    )
+    | {"parameters": [_KEY]},
 )
 async def take_input(service: ServiceOf, request: Request, slot: SlotPath) -> Response:
     """Hand records to a slot that a REST stream is attached to; they are scored in order, and outputs fetched later.
