@@ -86,7 +86,7 @@ def is_done(job: Job) -> bool:
 def went_on_at(job: Job) -> str:
     """Return a sentence, with a blank before it, for each input that goes on; nothing for a run from the start."""
     places = _places(job) if job.is_resuming else []
-    return "".join(f" Went on at record {place.seq_no + 1:,} of slot {place.slot}." for place in places)
+    return "".join(f" Went on at record {place.seq_no + 1:,} of slot {place.slot}." for place in places if place.seq_no)
 
 
 def resume_command(job: Job, arguments: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ def resumed_sentences(resumed: Resumed, info: EngineInfo) -> list[str]:
     streams = f"{n_streams} stream{'' if n_streams == 1 else 's'}"
     sentences = [f"Resumed at commit {resumed.number:,}: {model}, {streams}, {resumed.state}."]
     places = [f"slot {slot} goes on at record {seq_no + 1:,}" for slot, seq_no in sorted(resumed.positions.items())]
-    if info.n_keys is not None:
+    if info.n_keys:  # 0 until the jet has said how many it was given
         places.append(f"{info.n_keys:,} keys have state")
     if places:
         text = "; ".join(places)
