@@ -70,7 +70,7 @@ root = LazyGroup(
 
     The options below are understood after a verb too. What a verb prints on standard output is data; everything else
     is on standard error. Exit codes: 0 done, 1 failed, 2 not understood, 3 contract or schema error, 4 the model's
-    set-up failed, 5 no server, 6 the state cannot be restored, 130 interrupted.
+    set-up failed, 5 no server, 6 the state cannot be kept or restored, 130 interrupted.
     """,
 )
 root.params.append(

@@ -15,6 +15,7 @@ from engine.cli.job import Job
 from engine.cli.printing import talk
 
 if TYPE_CHECKING:
+    from engine.runtime.info import EngineInfo
     from engine.state.commits import InputFence
     from engine.streams import Stream
 
@@ -49,7 +50,7 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
     with closing(SqliteStore(folder, on_step=Killer(job.settings.kill_at))) as store:
         if is_resuming and store.fence is None:
             talk("There is nothing to resume: the run begins at the start.")
-        elif not is_resuming:
+        elif not is_resuming and (store.fence, store.job) != (None, None):
             store.clear().result()
         yield replace(job, name=name, store=store, is_resuming=is_resuming and store.fence is not None)
 
@@ -111,3 +112,17 @@ def tell_promise(promise: Sequence[str]) -> None:
     """Say what is promised for the streams, on standard error."""
     for sentence in promise:
         talk(sentence)
+
+
+class TroubleTeller:
+    """Says what keeps a run from committing, such as a full disk, once for each time that something does."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, info: EngineInfo) -> None:
+        """Take what the engine says of itself."""
+        trouble = info.fence.trouble if info.fence is not None else ""
+        if trouble and trouble != self._told:
+            talk(f"The run waits: {trouble}")
+        self._told = trouble

@@ -18,13 +18,13 @@ from engine.cli.endpoint import existing_file, find_endpoint
 from engine.cli.job import Done, Job, perform
 from engine.cli.printing import talk
 from engine.cli.progress import progress_bar
-from engine.cli.resuming import is_done, keep, resume_command, tell_promise, went_on_at
+from engine.cli.resuming import TroubleTeller, is_done, keep, resume_command, tell_promise, went_on_at
 from engine.cli.verb import Verb
 from engine.errors import AssetNotFound, ConfigError, nearest
 
 if TYPE_CHECKING:
     from engine.registry import Library, Model
-    from engine.runtime.info import ConsoleLine
+    from engine.runtime.info import ConsoleLine, EngineInfo
     from engine.schema import Schema
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -92,7 +92,13 @@ def run(
             return
         resumed = went_on_at(job)
         try:
-            with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as on_tick:
+            with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as show:
+                tell_trouble = TroubleTeller()
+
+                def on_tick(info: EngineInfo) -> None:
+                    show(info)
+                    tell_trouble(info)
+
                 done = perform(job, on_console=print_console, on_start=tell_promise, on_tick=on_tick)
         except KeyboardInterrupt:
             tell_how_to_resume(desk, job)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.report import next_step, tell_state, tell_unkept
+from engine.cli.report import next_step, print_engine, tell_state, tell_unkept
 
 MODEL = {"name": "x"}
 
@@ -52,3 +52,45 @@ def test_state_is_told_with_its_size_and_with_what_cannot_be_kept(capsys: pytest
         "State: lock (rebound in action, line 10).",
         "Note: lock: no.",
     ]
+
+
+def test_a_script_tells_its_keys_their_lifetime_and_that_it_shares(capsys: pytest.CaptureFixture[str]) -> None:
+    keyed = [{"slot": 0, "key": "symbol", "key_ttl_s": 3600.0}, {"slot": 1, "key": None, "key_ttl_s": None}]
+    tell_sharing({"slots": keyed, "uses_cells": True})
+    tell_sharing({"slots": [{"slot": 0, "key": "a", "key_ttl_s": None}, {"slot": 2, "key": "b.c", "key_ttl_s": None}]})
+    tell_sharing({"slots": [{"slot": 0}], "uses_cells": False})
+    assert capsys.readouterr().err.splitlines() == [
+        "Key: symbol in slot 0. Every key has a state of its own, forgotten when it was not used for 1h.",
+        "Cells: what it holds in cells and pools, all its copies share.",
+        "Key: a in slot 0, b.c in slot 2. Every key has a state of its own.",
+    ]
+
+
+ENGINE: dict[str, Any] = {"state": "RUNNING", "model": None, "slots": [], "jets": [], "rejects": [], "error": None}
+
+
+def test_the_last_commit_the_keys_and_the_promise_are_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    fence = {"number": 12, "age_s": 0.25, "trouble": ""}
+    promise = ["Slot 0 (rest): exactly once."]
+    print_engine(ENGINE | {"fence": fence, "n_keys": 1000, "state_bytes": 2048, "promise": promise})
+    shown = capsys.readouterr()
+    assert [line.split() for line in shown.out.splitlines()[-2:]] == [
+        ["Commit", "Age", "Keys", "State"],
+        ["12", "0.2", "s", "1000", "2.0", "KiB"],
+    ]
+    assert shown.err == "\nSlot 0 (rest): exactly once.\n"
+
+
+def test_what_keeps_a_commit_from_happening_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    fence = {"number": 12, "age_s": None, "trouble": "The disk is full."}
+    print_engine(ENGINE | {"fence": fence, "n_keys": None, "state_bytes": 0})
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[-1].split() == ["12", "-", "-", "0", "B"]
+    assert shown.err == "\nThe next commit waits: The disk is full.\n"
+
+
+def test_an_engine_without_a_commit_is_shown_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    print_engine(ENGINE | {"fence": None, "promise": []})
+    shown = capsys.readouterr()
+    assert "Commit" not in shown.out
+    assert shown.err == ""
