@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.report import next_step, print_engine, tell_state, tell_unkept
+from engine.cli.report import next_step, print_engine, tell_sharing, tell_state, tell_unkept
 
 MODEL = {"name": "x"}
 
