@@ -15,25 +15,28 @@ from typing import Any, NamedTuple
 from engine.state.sqlite.ledger import Ledger
 from engine.state.sqlite.tables import HEAD, JOURNAL, META, OUTPUTS, Tally, checksum_of, key_number, number_key, seed_of
 
-_N_ROWS = (1, 4, 16, 64, 256, 1024, 4096)
+_N_ROWS = (1, 4, 16, 64, 256, 1024)
 """In one statement; a smaller number is filled up with rows that nothing is done with, so that few texts are parsed.
-SQLite takes 32,766 parameters, and a row has four."""
+More than a thousand take longer again: they do not fit the processor's cache."""
+
+_PART_BYTES = 16 << 20  # the values of one statement, which are copied for it; or a single value
 
 _PAGE_BYTES = 4096
 
 _Key = tuple[bytes, bytes]
-_Row = tuple[bytes, int]
+_Row = tuple[bytes, bytes, bytes, int]
 CheckedRows = dict[_Key, _Row | None]
-"""By key and name, the value and its checksum; None where there shall be no row."""
+"""By key and name, a row and its checksum; None where there shall be no row."""
 
 
 def checked_rows(table: str, area: bytes, rows: dict[_Key, bytes | None]) -> CheckedRows:
     """Return rows with their checksums; raises TypeError when one is not made of bytes."""
     seed = seed_of(table, area)
-    return {
-        (key, name): None if value is None else (value, checksum_of(seed, key, name, value))
-        for (key, name), value in rows.items()
-    }
+    checked: CheckedRows = {}
+    for where, value in rows.items():
+        key, name = where
+        checked[where] = None if value is None else (key, name, value, checksum_of(seed, key, name, value))
+    return checked
 
 
 class _Range(NamedTuple):
@@ -66,7 +69,7 @@ class Changes:
         n_bytes = n_rows = 0
         for rows in self._rows.values():
             n_rows += len(rows)
-            n_bytes += sum(len(row[0]) for row in rows.values() if row is not None)
+            n_bytes += sum(len(row[2]) for row in rows.values() if row is not None)
         return 2 + n_rows + n_bytes // _PAGE_BYTES + 8 * len(self._ranges)
 
     def put(self, table: str, area: bytes, rows: CheckedRows) -> None:
@@ -112,9 +115,12 @@ class Changes:
             gone = [key for key in ordered if rows[key] is None]
             for keys, size in _parts(gone):
                 connection.execute(_delete_sql(table, size), [area, *_filled(chain.from_iterable(keys), 2 * size)])
-        put = [(*key, *row) for key in ordered if (row := rows[key]) is not None]
+        put = [row for key in ordered if (row := rows[key]) is not None]
         for part, size in _parts(put):
-            connection.execute(_put_sql(table, size), [area, *_filled(chain.from_iterable(part), 4 * size)])
+            pieces = [(part, size)] if sum(len(row[2]) for row in part) <= _PART_BYTES else [([row], 1) for row in part]
+            for piece, n_piece in pieces:
+                parameters = _filled(chain.from_iterable(piece), 4 * n_piece)
+                connection.execute(_put_sql(table, n_piece), [area, *parameters])
         self.ledger.tallies[table, area] = Tally(n + len(put), total + sum(row[3] for row in put))
 
     def _write_range(self, connection: sqlite3.Connection, one: _Range) -> None:
@@ -173,7 +179,8 @@ def _delete_sql(table: str, n_rows: int) -> str:
 @lru_cache
 def _put_sql(table: str, n_rows: int) -> str:
     return (
-        f"INSERT INTO {table} SELECT ?, column1, column2, column3, column4 FROM ({_values(4, n_rows)})"  # noqa: S608
+        f"INSERT INTO {table} (area, key, name, value, checksum)"  # noqa: S608  ours
+        f" SELECT ?, column1, column2, column3, column4 FROM ({_values(4, n_rows)})"
         " WHERE column1 IS NOT NULL"  # a row that fills up
         " ON CONFLICT DO UPDATE SET value = excluded.value, checksum = excluded.checksum"
     )

@@ -65,7 +65,10 @@ def _write(path: os.PathLike[str], sync: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for sql in SCHEMA.values():
             connection.execute(sql)
-        connection.execute("INSERT INTO meta VALUES (?, x'', x'', ?, ?)", (HEAD, *head_row(Ledger())))
+        connection.execute(
+            "INSERT INTO meta (area, key, name, value, checksum) VALUES (?, x'', x'', ?, ?)",
+            (HEAD, *head_row(Ledger())),
+        )
         connection.execute("COMMIT")
     finally:
         connection.close()  # which moves the log to the file

@@ -30,8 +30,9 @@ TABLES = (ENTRIES, JOURNAL, OUTPUTS, REJECTS, ANSWERS, META)
 SCHEMA = {
     # WITHOUT ROWID: then the inner pages of the tree hold rows as well, and no byte that leads to one lacks a checksum.
     table: (
-        f"CREATE TABLE {table} (area BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL,"
-        " checksum INTEGER NOT NULL, PRIMARY KEY (area, key, name)) WITHOUT ROWID"
+        # The value is last: so the checksum of one that fills many pages is read without them.
+        f"CREATE TABLE {table} (area BLOB NOT NULL, key BLOB NOT NULL, name BLOB NOT NULL, checksum INTEGER NOT NULL,"
+        " value BLOB NOT NULL, PRIMARY KEY (area, key, name)) WITHOUT ROWID"
     )
     for table in TABLES
 }
