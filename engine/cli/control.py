@@ -39,5 +39,5 @@ def unpause(desk: Desk) -> None:
 @click.command(cls=Verb, short_help="Let go of the model and the streams.")
 @pass_desk
 def reset(desk: Desk) -> None:
-    """Let go of the model and of every stream, and begin anew."""
+    """Let go of the model and of every stream, forget the state, and begin anew. Rejects stay."""
     talk(f"Engine {desk.engine.reset()['state']}.")
