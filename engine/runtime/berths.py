@@ -14,7 +14,7 @@ from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.settings import Settings
 from engine.state.commits import InputFence, OutputFence
-from engine.streams import Stream, open_sink, open_source
+from engine.streams import Stream, open_poster, open_sink, open_source
 
 
 class Berths:
@@ -88,7 +88,10 @@ class Berths:
         store = self._manifold.store
         fence = store.fence.outputs.get(number) if store.fence is not None else None
         sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self._settings.outbox_bytes, fence=fence)
-        outlet = Outlet(number, stream, sink, fence or OutputFence(slot), self._manifold, f"{self._job}-{self.job_id}")
+        is_pushed = stream.transport == "HTTP"
+        poster = await asyncio.to_thread(open_poster, stream, self._settings.secrets_dir) if is_pushed else None
+        job = f"{self._job}-{self.job_id}"
+        outlet = Outlet(number, stream, sink, fence or OutputFence(slot), self._manifold, job, poster)
         if outlet.outbox is not None and fence is not None:
             outlet.outbox.restore(store.outputs(number))
         outlet.start()

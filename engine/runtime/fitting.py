@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from engine.errors import SchemaMismatch, SlotsUnfit
 from engine.registry import Model
 from engine.schema import Schema, check_resolution
+from engine.script import check_keys
 from engine.streams import Stream
 
 
@@ -34,6 +36,8 @@ def check_fit(model: Model, streams: Mapping[int, Stream]) -> None:
                 " only."
             )
         inner, outer = model_schema(model, slot), stream.own_schema
+        if inner is None and outer is not None and slot in model.script.keys:
+            check_keys(model.script.keys, {slot: outer})
         if stream.encoding == "avro-binary" and inner is None and outer is None:
             raise SlotsUnfit(
                 f"Stream {stream.name!r} on slot {slot} is avro-binary, which needs a schema: name one in the stream's"
@@ -59,10 +63,20 @@ def check_files(slot: int, stream: Stream, streams: Mapping[int, Stream]) -> Non
     SlotsUnfit
         The sentence names the file and the other slot.
     """
-    for other, attached in streams.items():
-        if (slot % 2 or other % 2) and stream.path is not None and stream.path == attached.path:
-            verb = "writes" if other % 2 else "reads"
-            raise SlotsUnfit(f"{stream.path} cannot be attached to slot {slot}: slot {other} {verb} it already.")
+    for path, is_written in _files(slot, stream):
+        for other, attached in streams.items():
+            for other_path, is_other_written in _files(other, attached):
+                if path == other_path and (is_written or is_other_written):
+                    verb = "writes" if is_other_written else "reads"
+                    raise SlotsUnfit(f"{path} cannot be attached to slot {slot}: slot {other} {verb} it already.")
+
+
+def _files(slot: int, stream: Stream) -> Iterator[tuple[Path, bool]]:
+    """Yield the files of a stream, that of its rejects too, and whether it writes them."""
+    if stream.path is not None:
+        yield stream.path, slot % 2 == 1
+    if stream.rejects is not None and stream.rejects.path is not None:
+        yield stream.rejects.path, True
 
 
 def missing_slots(model: Model, streams: Mapping[int, Stream]) -> list[int]:

@@ -55,7 +55,9 @@ class Flight:
         """Say whether so much more may be sent: what is under way always fits into the pipe, or is alone in it."""
         if not self._parts:
             return True
-        is_slow = self._record_s is not None and self._record_s > SLICE_S
+        if self._record_s is None:
+            return False  # what one of them takes and gives is not known yet
+        is_slow = self._record_s > SLICE_S
         limit = N_SLOW_IN_FLIGHT if is_slow else N_IN_FLIGHT
         return len(self._parts) < limit and self._size_bytes + size_bytes <= PIPE_BYTES
 

@@ -167,19 +167,11 @@ class Gate:
         """Return what a REST output holds; see `Engine.outputs`."""
         outlet, outbox = self._output(slot)
         if after is not None:
-            self._acknowledge(outlet, outbox, after)
+            outlet.acknowledge(after)
         is_settled = not self._manifold.is_open or await self._settle(outbox, wait_s or 0.0)
         records = outbox.peek(after or 0, limit)
         values = [value for _, value in records]
         return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values, is_settled)
-
-    def _acknowledge(self, outlet: Outlet, outbox: Outbox, after: int) -> None:
-        before = outbox.acknowledged_seq
-        through = outbox.acknowledge(after)
-        if through > before:
-            if outlet.is_journaled:
-                self._manifold.store.acknowledge(outlet.number, through)
-            self._manifold.on_room()
 
     async def _settle(self, outbox: Outbox, wait_s: float) -> bool:
         """Wait until what was accepted is scored, and say so; not longer than `wait_s`, nor for a full outbox."""

@@ -24,16 +24,15 @@ from engine.runtime.interval import Yield
 from engine.runtime.jets import Jet
 from engine.runtime.ledger import Cut, Ledger
 from engine.runtime.outlet import Outlet
-from engine.runtime.promise import needs_sync
 from engine.runtime.rejects import LatestRejects
 from engine.runtime.work import Work
 from engine.state.commits import Answer, CommitLog, Entry
 
 FULL_BYTES = 1 << 23
-"""Outputs that wait for their commit before no more answers are taken from the jets: 8 MiB."""
+"""Outputs that wait for their commit before the jets get no more, and no more is taken from them: 8 MiB."""
 
 HELD_BYTES = 1 << 25
-"""Records that are kept for another try before no more are given to the jets: 32 MiB, while a commit cannot go on."""
+"""Records that are kept for another try before the jets get no more: 32 MiB, when a commit cannot go on."""
 
 
 class ManifoldOwner(Protocol):
@@ -87,6 +86,7 @@ class Manifold:
         self._queue: deque[Work] = deque()
         self._order: deque[Work | Cut] = deque()
         self._doom: EngineError | None = None
+        self._is_renewing = False
         self._waiters: list[asyncio.Future[None]] = []
         self.calling_bytes = 0
         """What waits in the queue of records that somebody waits for."""
@@ -253,7 +253,7 @@ class Manifold:
             if work.fatal is not None:
                 break
         first = self._order[0] if self._order else None
-        if isinstance(first, Work) and first.is_done:
+        if isinstance(first, Work) and first.is_done and not self._is_renewing:
             self._deliver()
 
     def _may_submit(self) -> bool:
@@ -262,7 +262,7 @@ class Manifold:
             return False  # nothing may change the state behind what the engine stops for
         if self.ledger.is_cutting and self.crew is not None and self.crew.model.script.uses_cells:
             return False  # what cells hold when the cut is reached must be what was before it
-        return not self.ledger.is_writing or self.ledger.input_bytes < HELD_BYTES
+        return self.ledger.input_bytes < HELD_BYTES and self._waiting_bytes <= FULL_BYTES
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
@@ -271,7 +271,7 @@ class Manifold:
         self._listen()
 
     def _deliver(self) -> None:
-        while self._order:
+        while self._order and not self._is_renewing:
             item = self._order[0]
             if isinstance(item, Cut):
                 self._order.popleft()
@@ -281,7 +281,7 @@ class Manifold:
                 break
             if item.fatal is not None:
                 self._meet_doom(item)
-                break
+                continue
             self._order.popleft()
             self._settle(item)
         self._wake()
@@ -310,6 +310,7 @@ class Manifold:
         if self.keeper is not None and work.is_halted:
             if work.n_kept or not self.ledger.is_empty:
                 # The state is that of behind the record by now: what is not committed is scored again, up to it.
+                self._is_renewing = True
                 self.keeper.renew(error)
                 return
             if (cut := self.ledger.drop_cut()) is not None:
@@ -339,7 +340,7 @@ class Manifold:
             return False
         works = [*self.ledger.take_back(), *(item for item in self._order if isinstance(item, Work))]
         self._order.clear()
-        self._doom = None
+        self._doom, self._is_renewing = None, False
         for work in works:
             work.reset()
         self._queue.extendleft(reversed(works))
@@ -375,7 +376,7 @@ class Manifold:
     def _is_synced(self) -> bool:
         """Whether one of the streams asks for what survives a power loss: all do but REST that says otherwise."""
         streams = [*(intake.stream for intake in self.sources), *(outlet.stream for outlet in self.all_outlets)]
-        return any(map(needs_sync, streams))
+        return any(stream.is_synced for stream in streams)
 
     async def pin(self) -> None:
         """Commit where all streams stand, before anything is scored; raises `StoreFailed`."""
@@ -413,8 +414,8 @@ class Manifold:
 
     def _listen(self) -> None:
         """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
-        is_moving = self.ledger.is_writing or not self.ledger.is_empty
-        is_heard = not is_moving or self._waiting_bytes <= FULL_BYTES
+        # A cut that is not reached needs the answers in front of it.
+        is_heard = self._waiting_bytes <= FULL_BYTES or self.ledger.is_cutting or not self.ledger.is_writing
         if is_heard is not self._is_heard:
             self._is_heard = is_heard
             for jet in self.crew.jets if self.crew is not None else ():
@@ -487,7 +488,7 @@ class Manifold:
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
-        self.is_open, self.calling_bytes = False, 0
+        self.is_open, self.calling_bytes, self._is_renewing = False, 0, False
         works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)]
         self._queue, self._order = deque(), deque()
         self.ledger.abandon()

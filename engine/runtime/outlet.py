@@ -14,7 +14,7 @@ from engine.errors import DeliveryFailed, EngineError
 from engine.ports import Sink
 from engine.runtime.courier import Courier
 from engine.state.commits import CommitLog, OutputFence
-from engine.streams import Stream, open_poster
+from engine.streams import BatchPoster, Stream
 from engine.transports import Outbox
 
 CLOSE_S = 5.0
@@ -47,6 +47,8 @@ class Outlet:
     sink : Sink or Outbox
         Opened for it; closed by `close`. A sink gets a thread of its own; an outbox is filled when the outputs are
         kept in the store.
+    poster : BatchPoster, optional
+        Sends what comes into the outbox.
     fence : OutputFence
         Where it begins.
     owner : OutletOwner
@@ -56,11 +58,19 @@ class Outlet:
     """
 
     def __init__(
-        self, number: int, stream: Stream, sink: Sink | Outbox, fence: OutputFence, owner: OutletOwner, job: str = ""
+        self,
+        number: int,
+        stream: Stream,
+        sink: Sink | Outbox,
+        fence: OutputFence,
+        owner: OutletOwner,
+        job: str = "",
+        poster: BatchPoster | None = None,
     ) -> None:
         self.number, self.stream, self.fence = number, stream, fence
-        self._owner, self._job = owner, job
+        self._owner, self._job, self._poster = owner, job, poster
         self._courier: Courier | None = None
+        self._n_acknowledged = 0
         self.sink = None if isinstance(sink, Outbox) else sink
         self.outbox = sink if isinstance(sink, Outbox) else None
         self.is_eof = self._is_closed = self._is_ended = False
@@ -73,11 +83,11 @@ class Outlet:
         """Begin to take outputs."""
         if self.sink is not None:
             self._thread.start()
-        elif self.outbox is not None and self.stream.transport == "HTTP":
+        elif self.outbox is not None and self._poster is not None:
             self._courier = Courier(
                 self.slot,
                 self.outbox,
-                open_poster(self.stream),
+                self._poster,
                 f"{self._job}/{self.number}",
                 on_delivered=self.acknowledge,
                 on_broken=self._owner.on_broken,
@@ -135,8 +145,11 @@ class Outlet:
 
     def acknowledge(self, through: int) -> None:
         """Forget outputs up to and with a sequence number: whoever they were for has them."""
-        if self.outbox is not None:
-            through = self.outbox.acknowledge(through)
+        if self.outbox is None:
+            return
+        through = self.outbox.acknowledge(through)
+        if through > self._n_acknowledged:
+            self._n_acknowledged = through
             if self.is_journaled:
                 self._owner.store.acknowledge(self.number, through)
             self._owner.on_room()

@@ -27,13 +27,6 @@ def promise_of(streams: Iterable[tuple[int, Stream]], *, is_volatile: bool = Fal
     return [f"Slot {slot} ({stream.name}): {_promise(slot, stream, is_volatile)}." for slot, stream in streams]
 
 
-def needs_sync(stream: Stream) -> bool:
-    """Whether a commit about the stream has to survive a power loss."""
-    if stream.transport == "REST":
-        return stream.descriptor.durable == "disk"
-    return stream.transport not in ("inline", "discard")
-
-
 def _promise(slot: int, stream: Stream, is_volatile: bool) -> str:
     transport = stream.transport
     if transport == "REST" and (is_volatile or stream.descriptor.durable is False):

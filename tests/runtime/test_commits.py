@@ -51,6 +51,17 @@ def action(x):
     yield total {fix}/ (x != 50)
 """
 
+FAILS_AT_FIRST = """
+# engine.on_error: reject
+
+n_tries = 0
+
+def action(x):
+    global n_tries
+    n_tries += 1
+    yield 1 / (n_tries > 2) * x
+"""
+
 
 @pytest.fixture
 def store(rig):
@@ -202,8 +213,7 @@ def test_a_reset_forgets_the_job_and_keeps_the_rejects(rig, within, job):
 
 def test_a_replayed_reject_is_scored_and_leaves_the_log(rig, within, job):
     async def test():
-        source = "# engine.on_error: reject\nlimit = 0\ndef action(x):\n    global limit\n    limit += 1\n    yield 1 / (limit > 2) * x\n"
-        engine = await job(source)
+        engine = await job(FAILS_AT_FIRST)
         await engine.accept(0, [b"7", b"8", b"9"])
         await engine.manifold.settled()
         assert [reject.value for reject in engine.rejected()] == [b"7", b"8"]

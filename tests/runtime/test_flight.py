@@ -47,6 +47,10 @@ def parts(flight):
 
 def test_what_is_under_way_fits_into_the_pipe_and_is_never_more_than_a_few(flight):
     assert flight.has_room(10 * PIPE_BYTES)
+    send(flight, [work(1)])
+    assert not flight.has_room(1)  # before the first answer nobody knows what a record takes
+    flight.answer(OutputFrame(1, 1, action_ns=1000))
+    assert flight.max_records > 1000
     send(flight, [work(1) for _ in range(N_IN_FLIGHT - 1)])
     assert flight.has_room(1000)
     assert not flight.has_room(PIPE_BYTES)

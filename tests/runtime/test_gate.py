@@ -17,11 +17,11 @@ import pytest
 from engine.channel import dump_error
 from engine.errors import KeyReused, RetryAfter, SchemaMismatch, StoreFailed, StreamError, StreamTimeout
 from engine.runtime.gate import Gate
+from engine.runtime.outlet import Outlet
 from engine.runtime.work import Work
-from engine.state.commits import Answer
+from engine.state.commits import Answer, OutputFence
 from engine.state.sqlite import SqliteStore
 from engine.streams import Stream, open_sink, open_source, parse_descriptor
-from engine.transports import Outbox
 
 FULL = StoreFailed("/state/store", "disk full", is_full=True)
 BROKEN = StoreFailed("/state/store", "Input/output error")
@@ -84,7 +84,7 @@ class FakeManifold:
         source = open_source(stream, inbox_bytes=1000)
         self.inbox: Any = source.inner
         self.intakes = {0: SimpleNamespace(number=7, stream=stream, inbox=self.inbox, last_seq=0, rejects=None)}
-        self.outlets = {1: outlet_of(8, stream_of())}
+        self.outlets = {1: outlet_of(8, stream_of(), self)}
         self.calling_bytes, self.is_open, self.n_rooms = 0, False, 0
         self.works: list[Work] = []
         self.forgotten: list[Work] = []
@@ -115,16 +115,12 @@ class FakeManifold:
         self.answers.clear()
 
 
+def outlet_of(number: int, stream: Stream, owner: FakeManifold) -> Outlet:
+    return Outlet(number, stream, open_sink(stream), OutputFence(1), owner)  # type: ignore[arg-type]
+
+
 def stream_of(**fields: Any) -> Stream:
     return Stream("rest", parse_descriptor({"Transport": "REST", "Encoding": "json", **fields}), None)
-
-
-def outlet_of(number: int, stream: Stream) -> SimpleNamespace:
-    outbox = open_sink(stream)
-    assert isinstance(outbox, Outbox)
-    return SimpleNamespace(
-        number=number, stream=stream, outbox=outbox, is_eof=False, is_journaled=stream.descriptor.durable is not False
-    )
 
 
 CHUNKED = {"Transport": {"Type": "REST", "Mode": "chunked"}}
@@ -379,7 +375,7 @@ def test_a_score_that_the_engine_gave_up_may_be_asked_for_again() -> None:
 @pytest.mark.parametrize(("durable", "acknowledged"), [("disk", [(8, 2), (8, 3)]), (False, [])])
 def test_outputs_that_are_acknowledged_are_forgotten_in_the_store_too(durable: Any, acknowledged: list[Any]) -> None:
     async def scenario(gate: Gate, manifold: FakeManifold) -> None:
-        manifold.outlets[1] = outlet = outlet_of(8, stream_of(Durable=durable))
+        manifold.outlets[1] = outlet = outlet_of(8, stream_of(Durable=durable), manifold)
         outlet.outbox.publish([b"a", b"b", b"c"])
         assert (await gate.outputs(1, None, 2, None)).values == [b"a", b"b"]
         for after, values in ((0, [b"a", b"b", b"c"]), (2, [b"c"]), (1, [b"c"]), (99, [])):
@@ -393,7 +389,7 @@ def test_the_rejects_of_an_input_are_read_at_its_slot() -> None:
     async def scenario(gate: Gate, manifold: FakeManifold) -> None:
         with pytest.raises(StreamError, match="rejects of input slot 0"):
             await gate.outputs(0, None, None, None)
-        manifold.intakes[0].rejects = outlet = outlet_of(9, stream_of())
+        manifold.intakes[0].rejects = outlet = outlet_of(9, stream_of(), manifold)
         outlet.outbox.publish([b"bad"])
         assert (await gate.outputs(0, None, None, None)).values == [b"bad"]
 
@@ -402,7 +398,7 @@ def test_the_rejects_of_an_input_are_read_at_its_slot() -> None:
 
 def test_what_an_http_stream_has_to_send_is_not_for_readers() -> None:
     async def scenario(gate: Gate, manifold: FakeManifold) -> None:
-        manifold.outlets[1] = outlet_of(8, stream_of(Transport={"Type": "HTTP", "Url": "http://host/"}))
+        manifold.outlets[1] = outlet_of(8, stream_of(Transport={"Type": "HTTP", "Url": "http://host/"}), manifold)
         with pytest.raises(StreamError, match="No REST stream is attached to output slot 1"):
             await gate.outputs(1, None, None, None)
 
