@@ -184,6 +184,31 @@ def test_a_file_that_was_cut_off_changes_nothing_or_is_told(folder: Path, make: 
     assert outcomes[0] == REFUSED
 
 
+def test_a_page_of_an_earlier_commit_among_those_of_the_last_is_told(folder: Path) -> None:
+    versions = []
+    store = open_store(folder / "store")
+    for number in (3, 6):  # what is written is as long both times, so it lies in the same places
+        for _ in write(store, number):
+            pass
+        known = what_a_store_holds(store)
+        store.close()
+        versions.append(Made(folder / "store", [known]))
+        shutil.rmtree(folder / "store")
+        store = open_store(folder / "store")
+    store.close()
+    old, new = (made.files["commits.db"] for made in versions)
+    assert len(old) == len(new)
+    size = making.PAGE_BYTES
+    pages = [at for at in range(0, len(new), size) if old[at : at + size] != new[at : at + size]]
+    mixed = [
+        versions[1].outcome("commits.db", new[:at] + old[at : at + size] + new[at + size :], is_peek=True)
+        for at in pages
+    ]
+    assert len(pages) > 5
+    assert [at for at, found in zip(pages, mixed, strict=True) if found not in (REFUSED, versions[1].known[0])] == []
+    assert mixed.count(REFUSED) > 5
+
+
 @pytest.mark.parametrize("make", MAKERS[1:])
 def test_a_byte_of_the_log_that_is_damaged_costs_the_last_writes_at_most(
     folder: Path, make: Callable[[Path], Made]

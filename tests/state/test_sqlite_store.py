@@ -112,6 +112,7 @@ def test_journaled_records_are_counted_and_freed_by_the_fence(reopen: Callable[[
         assert found.inputs(1) == Kept(5, [], b"", ())
         assert found.inputs(7).values == [b"x"]
     store = found
+    assert [area[-1] for _, area in store._ledger.streams] == [7]  # no room is taken by the other
     assert store.append(1, [b"e"]).result() == 5
 
 
@@ -149,6 +150,7 @@ def test_outputs_stay_until_they_are_acknowledged(reopen: Callable[[], SqliteSto
     for found in now_and_later(reopen, store):
         assert found.outputs(2) == Kept(5, [], b"", ())
     store = found
+    assert store._ledger.streams == set()  # and no room is taken any more
     store.commit(Commit(fence_of(4, 0, 5), outputs={2: [b"e"]})).result()
     assert reopen().outputs(2) == Kept(5, [b"e"], b"", (5,))
 

@@ -13,6 +13,9 @@ from engine.state.sqlite.reading import TIMEOUT_S, connect
 N_PAGES = 4096
 """A log of 16 MiB is moved: in a tenth of a second, and seldom enough that a page that changes often is moved once."""
 
+MOST_PAGES = 4 * N_PAGES
+"""When so many more have come and the thread has not kept up, the writer waits and moves them itself."""
+
 LIMIT_BYTES = 64 << 20
 """What a log that has been longer is cut to: a big commit does not keep its room for ever."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import msgpack
@@ -46,20 +46,27 @@ def _plain(value: bytes) -> Any:
 
 def pack_fence(fence: Fence) -> bytes:
     """Return a fence as bytes: by the names of its fields, so that it may get more of them."""
-    return pack(asdict(fence))
+    inputs = {number: _named(one) for number, one in fence.inputs.items()}
+    outputs = {number: _named(one) for number, one in fence.outputs.items()}
+    return pack({**_named(fence), "keys": dict(fence.keys), "inputs": inputs, "outputs": outputs})
+
+
+def _named(record: Any) -> dict[str, Any]:
+    """Return the fields of a record by name: not as `asdict`, which would copy what is in them."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def unpack_fence(data: bytes) -> Fence:
     """Return the fence that was packed."""
-    fields = unpack(data)
-    fields["inputs"] = {number: InputFence(**one) for number, one in fields["inputs"].items()}
-    fields["outputs"] = {number: OutputFence(**one) for number, one in fields["outputs"].items()}
-    return Fence(**fields)
+    named = unpack(data)
+    named["inputs"] = {number: InputFence(**one) for number, one in named["inputs"].items()}
+    named["outputs"] = {number: OutputFence(**one) for number, one in named["outputs"].items()}
+    return Fence(**named)
 
 
 def pack_reject(reject: Reject) -> bytes:
     """Return a reject as bytes; its number is the row's."""
-    return pack({**asdict(reject), "number": 0, "value": _plain(reject.value)})
+    return pack({**_named(reject), "number": 0, "value": _plain(reject.value)})
 
 
 def unpack_reject(number: int, data: bytes) -> Reject:
@@ -69,7 +76,7 @@ def unpack_reject(number: int, data: bytes) -> Reject:
 
 def pack_answer(answer: Answer) -> bytes:
     """Return an answer as bytes; its key is the row's."""
-    return pack({**asdict(answer), "key": ""})
+    return pack({**_named(answer), "key": ""})
 
 
 def unpack_answer(key: str, data: bytes) -> Answer:

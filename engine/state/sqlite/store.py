@@ -17,7 +17,7 @@ from engine.errors import StoreFailed
 from engine.state.commits import SCRIPT, Answer, Commit, Entry, Fence, Kept, Reject
 from engine.state.sqlite import writes
 from engine.state.sqlite.changes import Changes
-from engine.state.sqlite.checkpoints import LIMIT_BYTES, N_PAGES, Checkpointer, move, move_all
+from engine.state.sqlite.checkpoints import LIMIT_BYTES, MOST_PAGES, N_PAGES, Checkpointer, move, move_all
 from engine.state.sqlite.failures import failed, reading
 from engine.state.sqlite.folder import Folder, VolatileFolder
 from engine.state.sqlite.forms import key_text
@@ -292,8 +292,9 @@ class SqliteStore:
                     group = []
                 group.append(write)
             self._write(group)
-            if _MOVE in waiting:
-                self._n_pages = move(self._connection) or 0
+            if _MOVE in waiting or self._n_pages > MOST_PAGES:
+                move(self._connection)
+                self._n_pages = 0
         self._write([_Write(lambda _: None, is_synced=True)])  # what was acknowledged last
 
     def _write(self, group: list[_Write]) -> None:
@@ -350,7 +351,6 @@ class SqliteStore:
             self._on_step(f"{step}-closed")
         self._n_pages += changes.n_pages
         if self._n_pages >= N_PAGES:
-            self._n_pages = 0
             self._checkpointer.ask()
         return results
 
