@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import hop, score
+from benchmarks import durability, hop, keys, score
 
-for benchmark in (hop, score):
+for benchmark in (hop, score, durability, keys):
     benchmark.main(sys.argv[1:])

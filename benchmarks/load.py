@@ -18,13 +18,17 @@ _RECV_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for: the bodies, in order, over so many connections, after so many calls to warm up."""
+    """What is asked for: the bodies, in order, over so many connections, after so many calls to warm up.
+
+    Everything is posted to `path`.
+    """
 
     port: int
     n_connections: int
     n_warm: int
     warm_body: str
     bodies: list[str]
+    path: str = "/score"
 
 
 class _Connection:
@@ -60,8 +64,8 @@ class _Connection:
 def run(load: Load) -> dict[str, Any]:
     """Return nanoseconds and answer of each request, in their order, and the seconds of all."""
     connections = [_Connection(load.port) for _ in range(load.n_connections)]
-    _ask_all(connections[:1], [_request(load.warm_body)] * load.n_warm)
-    requests = [_request(body) for body in load.bodies]
+    _ask_all(connections[:1], [_request(load.path, load.warm_body)] * load.n_warm)
+    requests = [_request(load.path, body) for body in load.bodies]
     started_s = time.perf_counter()
     latencies_ns, answers = _ask_all(connections, requests)
     seconds = time.perf_counter() - started_s
@@ -70,8 +74,8 @@ def run(load: Load) -> dict[str, Any]:
     return {"latencies_ns": latencies_ns, "answers": answers, "seconds": seconds}
 
 
-def _request(body: str) -> bytes:
-    return f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+def _request(path: str, body: str) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def _ask_all(connections: list[_Connection], requests: list[bytes]) -> tuple[list[int], list[Any]]:
@@ -95,7 +99,7 @@ def _ask_all(connections: list[_Connection], requests: list[bytes]) -> tuple[lis
                     connection.ask(n_sent, requests[n_sent])
                     n_sent += 1
                 status, body = answer
-                if status not in (200, 204):
+                if status not in (200, 202, 204):
                     raise RuntimeError(f"{status}: {body.decode()}")
                 answers[nth] = json.loads(body) if body else None
     return latencies_ns, answers

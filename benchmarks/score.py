@@ -65,7 +65,7 @@ def raw_server(script: Path, folder: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def engine_server(name: str, folder: Path) -> Iterator[int]:
     """Run an engine that serves a model over REST; yields its port."""
-    with Server(folder, library=_library(name, folder / "library")) as server:
+    with Server(folder, library=make_library(name, folder / "library")) as server:
         for path, body in (
             ("model", {"name": name}),
             ("streams/1", {"name": "rest"}),
@@ -80,7 +80,8 @@ def engine_server(name: str, folder: Path) -> Iterator[int]:
         yield server.port
 
 
-def _library(name: str, folder: Path) -> Path:
+def make_library(name: str, folder: Path) -> Path:
+    """Make a library with one of the scripts and all that it needs."""
     for part in ("model_scripts", "schemas", "streams"):
         (folder / part).mkdir(parents=True)
     shutil.copy(SCRIPTS[name], folder / "model_scripts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shlex
 import statistics
@@ -36,7 +37,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--kills", "n_kills", type=click.IntRange(min=1), default=N_KILLS, show_default=True, metavar="N")
 @click.option("--seed", type=int, metavar="N", help="Repeats a run: decides who is killed when.")
 @click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; may be given again.")
-@click.option("--jobs", "n_jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cases at a time.")
+@click.option("--jobs", "n_jobs", type=click.IntRange(min=1), help="Cases at a time.  [default: one for each core]")
 @click.option("--keep", "is_kept", is_flag=True, help="Keep the folder of a pass in which something was wrong.")
 @click.option("--schema", multiple=True, metavar="NAME=FILE", help="As for engine run.")
 @click.option("--attachment", multiple=True, metavar="FILE", help="As for engine run.")
@@ -54,7 +55,7 @@ def torture(
     n_kills: int,
     seed: int | None,
     names: tuple[str, ...],
-    n_jobs: int,
+    n_jobs: int | None,
     is_kept: bool,
     program: str | None,
     form: str,
@@ -91,7 +92,7 @@ def torture(
             subject = _subject(chosen[nth], place, command, engine_environ(), script, input, share, desk, options)
             return kill_engines(subject, max(share, 1), seed + nth, is_kept=is_kept, on_kill=on_kill)
 
-        with ThreadPoolExecutor(n_jobs) as pool:
+        with ThreadPoolExecutor(n_jobs or len(os.sched_getaffinity(0))) as pool:
             reports = list(pool.map(work, range(len(chosen))))
     _print(reports, seed, form)
     ctx.exit(exits.OK if all(report.is_right for report in reports) else exits.FAILURE)
@@ -195,6 +196,7 @@ def _case(report: Report) -> dict[str, Any]:
         "outputs": report.n_outputs,
         "lost": report.n_lost,
         "repeated": report.n_repeated,
+        "ended": report.n_ended,
         "recovery_p50_s": round(report.recovery_p50_s, 3),
         "recovery_max_s": round(report.recovery_max_s, 3),
         "reasons": report.reasons,

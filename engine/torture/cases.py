@@ -123,6 +123,7 @@ class Subject(ABC):
             records=records,
             source=source,
             sink=sink,
+            pause_s=PAUSE_S,
         )
 
 

@@ -85,11 +85,13 @@ class Feeder(Peer):
         Of the engine.
     records : sequence of bytes
         What to send, to slot 0.
+    pause_s : float
+        For each record. Without any, all of them are in the journal before the first engines are dead.
     """
 
-    def __init__(self, port: int, records: Sequence[bytes]) -> None:
+    def __init__(self, port: int, records: Sequence[bytes], pause_s: float) -> None:
         super().__init__(port)
-        self._records = records
+        self._records, self._pause_s = records, pause_s
         self.n_accepted = 0
         """How many records the engine has said it keeps."""
 
@@ -107,6 +109,7 @@ class Feeder(Peer):
             if not self._send(f"feed-{key}", values):
                 return
             self.n_accepted += len(values)
+            self._over.wait(len(values) * self._pause_s)
 
     def _send(self, key: str, values: Sequence[bytes]) -> bool:
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}

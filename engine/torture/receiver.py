@@ -48,16 +48,5 @@ def main() -> None:
     ThreadingHTTPServer(("127.0.0.1", port), _Handler).serve_forever()
 
 
-def read_log(log: Path) -> tuple[list[tuple[str, bytes]], int]:
-    """Return the requests that count, by key in order of arrival, and how many came again with another body."""
-    bodies: dict[str, bytes] = {}
-    n_changed = 0
-    for line in log.read_bytes().splitlines() if log.exists() else ():
-        request = json.loads(line)
-        body = base64.b64decode(request["body"])
-        n_changed += bodies.setdefault(request["key"], body) != body
-    return list(bodies.items()), n_changed
-
-
 if __name__ == "__main__":
     main()

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.torture.peers import Feeder, Reader, is_healthy, put
-from engine.torture.receiver import read_log
+from engine.torture.posts import read_posts
 from engine.torture.victim import Victim
 
 START_TIMEOUT_S = 60.0  # a start takes one or two; a machine with more to do, ten
@@ -164,6 +164,8 @@ class ServedStage(Stage):
         What is sent.
     source, sink : mapping
         Stream descriptors of slots 0 and 1.
+    pause_s : float
+        What the client waits for each record.
     """
 
     def __init__(
@@ -177,12 +179,13 @@ class ServedStage(Stage):
         records: Sequence[bytes],
         source: Mapping[str, Any],
         sink: Mapping[str, Any],
+        pause_s: float,
     ) -> None:
         super().__init__(folder, command, environ)
         shutil.copytree(library, folder / "library")
         self.port = free_port()
         self._model, self._streams, self._n_records = model, {1: sink, 0: source}, len(records)
-        self.feeder = Feeder(self.port, records)
+        self.feeder = Feeder(self.port, records, pause_s)
 
     def _arguments(self) -> list[str]:
         state, library = str(self.folder / "state"), str(self.folder / "library")
@@ -287,12 +290,12 @@ class HttpStage(ServedStage):
 
     def outputs(self) -> list[bytes]:
         """Return them; see `Stage`."""
-        requests, _ = read_log(self._requests)
+        requests, _ = read_posts(self._requests)
         return list(itertools.chain.from_iterable(body.splitlines() for _, body in requests))
 
     def trouble(self) -> str:
         """Return what went wrong beside the outputs."""
-        _, n_changed = read_log(self._requests)
+        _, n_changed = read_posts(self._requests)
         return f"{n_changed} requests came again with another body." if n_changed else super().trouble()
 
     def close(self) -> None:

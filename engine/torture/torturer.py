@@ -36,6 +36,8 @@ class Report:
         How much was killed, by `Way`, and by step.
     n_lost, n_repeated : int
         Outputs of all passes; see `Verdict`.
+    n_ended : int
+        Engines that ended with an error because their jet was killed.
     recoveries_s : list of float
         For each engine that followed a killed one, and each jet: from its start, or the jet's end, to the first new
         output.
@@ -49,6 +51,7 @@ class Report:
     n_outputs: int = 0
     n_lost: int = 0
     n_repeated: int = 0
+    n_ended: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -109,7 +112,7 @@ class _Pass:
     def __init__(self, subject: Subject, plan: Plan, report: Report, on_kill: Callable[[], None]) -> None:
         self._subject, self._plan, self._report, self._on_kill = subject, plan, report, on_kill
         self._stage: Stage = subject.stage()
-        self._is_first = True
+        self._is_first, self._is_settled = True, False
 
     def run(self, *, is_kept: bool) -> None:
         stage, report = self._stage, self._report
@@ -140,10 +143,17 @@ class _Pass:
         stage = self._stage
         victim = stage.start(life.step if life is not None else "")
         try:
-            if self._is_first:
-                stage.settle_in(victim)
+            if not self._is_settled:
+                try:
+                    stage.settle_in(victim)
+                except OSError:
+                    if life is None or not life.step or not victim.was_killed():
+                        raise
+                    self._note(Way.STEP, life.step)
+                    return False
+                self._is_settled = True
             watch = _Watch(stage, victim, self._report, is_recovery=not self._is_first)
-            is_through = _attend(watch, life, self._note)
+            is_through = _attend(watch, life, self._note, self._note_end)
             if is_through and victim.poll() is None and (code := victim.stop()) != 0:
                 raise TortureFailed(f"The engine was stopped and ended with exit code {code}.", victim.log_tail())
             return is_through
@@ -153,6 +163,9 @@ class _Pass:
     def _note(self, way: Way, step: str = "") -> None:
         self._plan.note(way, step)
         self._on_kill()
+
+    def _note_end(self) -> None:
+        self._report.n_ended += 1
 
 
 class _Watch:
@@ -185,15 +198,21 @@ class _Watch:
         return now_s
 
 
-def _attend(watch: _Watch, life: Life | None, note: Callable[..., None]) -> bool:
-    """Watch an engine until it dies as its life says, or the input is through; return whether it is."""
+def _attend(watch: _Watch, life: Life | None, note: Callable[..., None], note_end: Callable[[], None]) -> bool:
+    """Watch an engine until it dies as its life says, or the input is through; return whether it is.
+
+    One that ends with an error because its jet was killed, such as before it had its state, is followed by the next.
+    """
     victim = watch.victim
-    jet_delay_s = life.jet_delay_s if life is not None else None
+    jet_delay_s, is_jet_killed = life.jet_delay_s if life is not None else None, False
     while True:
         now_s = watch.look()
         if watch.stage.is_through(victim):
             return True
         if (code := victim.poll()) is not None:
+            if is_jet_killed and code > 0:
+                note_end()
+                return False
             if life is None or not life.step or code != -9:
                 raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", victim.log_tail())
             note(Way.STEP, life.step)
@@ -205,6 +224,7 @@ def _attend(watch: _Watch, life: Life | None, note: Callable[..., None]) -> bool
         if jet_delay_s is not None and watch.worked_s is not None and now_s > watch.worked_s + jet_delay_s:
             jet_delay_s = None
             if victim.kill_jet():
+                is_jet_killed = True
                 watch.jet_killed()
                 note(Way.JET)
         elif jet_delay_s is None and _is_time(life, watch, now_s) and victim.kill():

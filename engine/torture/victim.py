@@ -52,6 +52,13 @@ class Victim:
         """Wait until it ends, and return its exit code."""
         return self._process.wait()
 
+    def was_killed(self, timeout_s: float = 1.0) -> bool:
+        """Return whether it was killed; one whose connection has just broken gets some time to be gone."""
+        try:
+            return self._process.wait(timeout_s) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            return False
+
     def kill(self) -> bool:
         """Kill it and wait until it is gone; return False when it had ended by itself."""
         if self._process.poll() is None:

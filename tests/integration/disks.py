@@ -13,7 +13,7 @@ import random
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,9 +84,8 @@ def _apply(content: bytearray, operation: Operation, rng: random.Random | None) 
 class _Tree:
     """Which names lead to which files: as the process sees it, and what of that is safe, folder by folder."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.now: dict[str, _File | None] = {root: None}  # None: a folder
+    def __init__(self, folders: Iterable[str]) -> None:
+        self.now: dict[str, _File | None] = dict.fromkeys(folders)  # None: a folder
         self.safe: dict[str, _File | None] = dict(self.now)
         self.pending: dict[str, list[list[tuple[str, _File | None, bool]]]] = {}
         """By folder: changes, each of some names that appear (True) or vanish."""
@@ -125,13 +124,15 @@ class Recording:
     Parameters
     ----------
     folder : Path
-        The folder, empty at first.
+        The folder; at first it holds no files.
     place : Path
         Another one, for the log and the library that writes it.
     """
 
     def __init__(self, folder: Path, place: Path) -> None:
         self.folder, self.log = folder, place / "folder.log"
+        self._inodes = place / "inodes"
+        self._folders = [str(folder), *(str(path) for path in folder.rglob("*"))]
         library = place / "disk_shim.so"
         compiler = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None) or _installed_compiler()
         if not library.exists():
@@ -158,6 +159,14 @@ class Recording:
                 return
             yield Operation(kind, data[begin : begin + n_path].decode(), data[begin + n_path : at], number, at)
 
+    def keep_inodes(self) -> None:
+        """Have files that are left be the same files as those that are there now, not only of the same name."""
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                kept = self._inodes / path.relative_to(self.folder)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.hardlink_to(path)
+
     def leave(
         self,
         target: Path,
@@ -171,7 +180,7 @@ class Recording:
         Parameters
         ----------
         target : Path
-            Where, in place of the recorded folder; must not exist.
+            Where; what is there is removed. May be the recorded folder itself.
         until : int
             The position.
         rng : random.Random
@@ -179,12 +188,13 @@ class Recording:
         is_synced : callable
             Says for a path whether its syncs count; for what a missing one would do.
         """
-        tree = _Tree(str(self.folder))
+        tree = _Tree(self._folders)
         for operation in self.operations():
             if operation.end > until:
                 break
             _play(tree, operation, is_synced)
         names = tree.left(rng)
+        shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for path, file in sorted(names.items()):  # a folder before what is in it
             place = target / Path(path).relative_to(self.folder)
@@ -193,6 +203,8 @@ class Recording:
             if file is None:
                 place.mkdir(exist_ok=True)
             else:
+                if (kept := self._inodes / place.relative_to(target)).exists():
+                    place.hardlink_to(kept)
                 place.write_bytes(file.left(rng))
 
 

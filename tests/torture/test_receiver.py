@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.torture.peers import Line
-from engine.torture.receiver import read_log
+from engine.torture.posts import read_posts
 from engine.torture.stages import free_port
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ def test_what_was_answered_badly_is_noted_all_the_same_and_counts_once(receiver:
             if answers[-1] == http.client.OK:
                 break
     line.close()
-    requests, n_changed = read_log(log)
+    requests, n_changed = read_posts(log)
     assert requests == [(f"job/1/{key}", f"{key}\n".encode()) for key in range(100)]
     assert n_changed == 0
     assert {None, http.client.OK, http.client.SERVICE_UNAVAILABLE} == set(answers)
@@ -50,5 +50,5 @@ def test_the_same_key_with_another_body_is_noticed(receiver: tuple[int, Path]) -
         while line.ask("POST", "/", body, {"Idempotency-Key": "job/1/1"}) is None:
             pass
     line.close()
-    requests, n_changed = read_log(log)
+    requests, n_changed = read_posts(log)
     assert (requests, n_changed >= 1) == ([("job/1/1", b"1\n")], True)

@@ -1,0 +1,108 @@
+"""``python broken_engine.py FAULT ...``: the program ``engine`` with one promise broken, for tests that must see it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from engine.cli import main
+
+
+def break_order() -> None:
+    """Move the fence first and write the outputs then; and do not look at resume whether they are there."""
+    from engine.runtime.committer import Committer
+    from engine.runtime.outlet import Outlet
+    from engine.transports.file import FileSink
+
+    waiting: list[tuple[Outlet, list[bytes]]] = []
+    keep = Committer._keep
+
+    async def deliver(_self: Committer, outlet: Outlet, values: list[bytes]) -> Any:
+        waiting.append((outlet, values))
+        size_bytes = sum(len(value) + 1 for value in values)
+        return replace(
+            outlet.fence,
+            position=outlet.fence.position + size_bytes,
+            seq_no=outlet.fence.seq_no + len(values),
+            identity=outlet._identity,
+        )
+
+    async def keep_first(self: Committer, commit: Any) -> None:
+        await keep(self, commit)
+        while waiting:
+            outlet, values = waiting.pop(0)
+            if values:
+                await outlet.write(values)
+                await outlet.flush(len(values))
+
+    resume = FileSink._resume
+
+    def resume_shorter(self: FileSink, fence: Any) -> None:
+        resume(self, replace(fence, position=min(fence.position, self._length)))
+
+    Committer._deliver, Committer._keep, FileSink._resume = deliver, keep_first, resume_shorter
+
+
+def break_cut() -> None:
+    """Leave in a file what was written behind the fence."""
+    from engine.transports.file import FileSink
+
+    resume = FileSink._resume
+
+    def resume_at_end(self: FileSink, fence: Any) -> None:
+        resume(self, replace(fence, position=self._length))
+
+    FileSink._resume = resume_at_end
+
+
+def break_state() -> None:
+    """Begin with no state after a restart."""
+    from engine.runtime.engine import Engine
+
+    Engine._saved_for = lambda _self, _model: None
+
+
+def break_journal() -> None:
+    """Do not look at what was journaled before."""
+    from engine.state.commits import Kept
+    from engine.state.sqlite import SqliteStore
+
+    inputs = SqliteStore.inputs
+    SqliteStore.inputs = lambda self, attachment: Kept(inputs(self, attachment).first_seq, [])
+
+
+def break_answers() -> None:
+    """Know no request again."""
+    from engine.state.sqlite import SqliteStore
+
+    SqliteStore.answer_of = lambda _self, _key: None
+
+
+def break_acknowledging() -> None:
+    """Number outputs from the beginning again after a restart, as if nobody had read any."""
+    from engine.state.commits import Kept
+    from engine.state.sqlite import SqliteStore
+
+    outputs = SqliteStore.outputs
+
+    def renumbered(self: SqliteStore, attachment: int) -> Kept:
+        kept = outputs(self, attachment)
+        return replace(kept, values=kept.values[1:], first_seq=kept.first_seq + 1) if kept.values else kept
+
+    SqliteStore.outputs = renumbered
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "order": break_order,
+    "cut": break_cut,
+    "state": break_state,
+    "journal": break_journal,
+    "answers": break_answers,
+    "outputs": break_acknowledging,
+}
+
+if __name__ == "__main__":
+    FAULTS[sys.argv.pop(1)]()
+    main()
