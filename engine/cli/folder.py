@@ -60,10 +60,10 @@ class Folder:
         from engine.streams import parse_descriptor, resolve_stream, sample
 
         descriptor = parse_descriptor(self.streams.read(name), name)
-        return sample(resolve_stream(name, descriptor, self._library.schema), n_records)
+        return sample(resolve_stream(name, descriptor, self._library.schema, self.streams.read), n_records)
 
     def sample_literal(self, literal: str, n_records: int) -> list[bytes]:
         """As `Client.sample_literal`."""
         from engine.streams import given_stream, sample
 
-        return sample(given_stream(literal, self._library.schema), n_records)
+        return sample(given_stream(literal, self._library.schema, self.streams.read), n_records)

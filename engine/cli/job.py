@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.cli.printing import counted
@@ -152,6 +152,7 @@ async def _perform(
         on_console=on_console,
         is_inline=job.is_inline,
     )
+    is_interrupted = False
     try:
         last_reject = _last_reject(engine)
         await engine.load(job.model)
@@ -171,10 +172,10 @@ async def _perform(
         rejects = engine.rejected(last_reject, N_REASONS)
         return Done(info, engine.error, time.perf_counter() - started_s, tuple(rejects))
     except asyncio.CancelledError:
-        engine.settings = replace(engine.settings, drain_timeout_s=0.0)  # what is read already is not scored first
+        is_interrupted = True
         raise
     finally:
-        await engine.close()
+        await engine.close(is_at_once=is_interrupted)  # else what is read already would be scored first
 
 
 def _last_reject(engine: Engine) -> int:

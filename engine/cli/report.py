@@ -137,13 +137,20 @@ def tell_unkept(model: Mapping[str, Any] | None) -> None:
             talk(f"Note: {name['refusal']}")
 
 
+def _duration(seconds: float) -> str:
+    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if not seconds % length_s:
+            return f"{seconds / length_s:g}{unit}"
+    return f"{seconds:g}s"
+
+
 def tell_sharing(fields: Mapping[str, Any]) -> None:
     """Say by what a script keeps its state, for how long, and what all its copies share."""
     keyed = [slot for slot in fields["slots"] if slot.get("key")]
     if keyed:
         told = ", ".join(f"{slot['key']} in slot {slot['slot']}" for slot in keyed)
         ttl_s = keyed[0].get("key_ttl_s")
-        end = f", forgotten when it was not used for {ttl_s:g} s" if ttl_s else ""
+        end = f", forgotten when it was not used for {_duration(ttl_s)}" if ttl_s else ""
         talk(f"Key: {told}. Every key has a state of its own{end}.")
     if fields.get("uses_cells"):
         talk("Cells: what it holds in cells and pools, all its copies share.")

@@ -79,9 +79,12 @@ def _described(stream: Stream) -> dict[str, Any]:
 
 
 def is_done(job: Job) -> bool:
-    """Return whether a run that is to go on has come to its end before."""
+    """Return whether a run that is to go on has come to its end before, and all of its outputs have left."""
     fence = job.store.fence if job.store is not None else None
-    return job.is_resuming and fence is not None and fence.is_finished
+    if job.store is None or fence is None or not (job.is_resuming and fence.is_finished):
+        return False
+    pushed = [slot for slot, stream in job.streams.items() if stream.transport == "HTTP"]
+    return not any(job.store.outputs(number).values for number, one in fence.outputs.items() if one.slot in pushed)
 
 
 def went_on_at(job: Job) -> str:

@@ -84,6 +84,8 @@ class Engine:
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
         self._starts_paused = False
+        self._finished: Model | None = None
+        """The model of a job that is resumed and had come to its end."""
         self._crews: list[Crew] = []
         """Every crew of which a jet may be left: the one at work, one that is being loaded, those that retire."""
         self._is_ending = self._is_draining = False
@@ -117,6 +119,10 @@ class Engine:
         async with self._verb:
             next_state(self.state, Event.LOAD)
             check_fit(model, self.streams)
+            if self._is_over:
+                self._finished = model
+                self._finish_if_complete()
+                return
             is_started = self.state is not EngineState.INIT
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
@@ -299,19 +305,25 @@ class Engine:
             self._berths.recall(None)
             await asyncio.wrap_future(self.store.clear())
             self.manifold.cells.clear()
-            self.error, self._starts_paused, self._is_ending = None, False, False
+            self.error, self._starts_paused, self._is_ending, self._finished = None, False, False, None
             self.rejects.latest.clear()
             self._to(Event.RESET)
 
-    async def close(self) -> None:
+    async def close(self, *, is_at_once: bool = False) -> None:
         """Drain and stop: take no more, score and commit what was taken, run ``end()`` and discard what it gives.
 
         While PAUSED, or without a jet, nothing is scored: what waits and is not in the journal is lost, and the log
         says how much.
+
+        Parameters
+        ----------
+        is_at_once : bool
+            Do not drain: what is not committed is left to the next engine, or lost where nothing is kept.
         """
         crew, limit_s = self.manifold.crew, self.settings.drain_timeout_s
         self._is_draining = True
-        if self.state in (EngineState.RUNNING, EngineState.PAUSED) and crew is not None and crew.jets:
+        is_working = self.state in (EngineState.RUNNING, EngineState.PAUSED) and not is_at_once
+        if is_working and crew is not None and crew.jets:
             for intake in self.manifold.intakes.values():
                 if intake.inbox is None:
                     await intake.stop()
@@ -456,7 +468,29 @@ class Engine:
         if self.state is EngineState.RUNNING:
             self.manifold.open()
 
+    @property
+    def _is_over(self) -> bool:
+        """The job that is resumed had come to its end."""
+        return self.state is EngineState.INIT and self.store.fence is not None and self.store.fence.is_finished
+
+    def _finish_if_complete(self) -> None:
+        """Be finished when what the job has given has left; nothing is scored any more."""
+        if self._finished is not None and not missing_slots(self._finished, self.streams):
+            self._to(Event.FOUND_FINISHED)
+            self._spawn(self._deliver_rest())
+
+    async def _deliver_rest(self) -> None:
+        try:
+            await self.manifold.delivered()
+        except EngineError as exc:
+            self.on_broken(exc)
+        else:
+            self._to(Event.DRAINED)
+
     async def _start_if_complete(self) -> None:
+        if self._is_over:
+            self._finish_if_complete()
+            return
         crew = self.manifold.crew
         if self.state is not EngineState.INIT or crew is None or missing_slots(crew.model, self.streams):
             return
@@ -532,11 +566,7 @@ class Engine:
                 if intake.inbox is not None:
                     intake.inbox.seal()
                 self.manifold.add_fading(intake)
-        if fence is not None and fence.is_finished:
-            self._to(Event.FOUND_FINISHED)
-            for outlet in self.manifold.all_outlets:
-                outlet.is_eof = True
-        elif job.model is not None:
+        if job.model is not None:
             await self.load(job.model)
         positions = {one.slot: one.seq_no for one in (fence.inputs.values() if fence is not None else ())}
         name = job.model.script.name if job.model is not None else None

@@ -63,6 +63,9 @@ class JetOwner(Protocol):
     def on_changed(self, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
 
+    def on_restored(self, n_keys: int) -> None:
+        """Take note of how many keys have a state that was put back."""
+
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells."""
 
@@ -283,6 +286,7 @@ class Jet:
                 self._note_state(unpack_message(body)["state"])
                 self._waiting.set_result([])
             elif kind is Kind.RESTORED:
+                self._owner.on_restored(unpack_message(body)["n_keys"])
                 self._waiting.set_result([])
             else:
                 self._waiting.set_exception(load_error(unpack_message(body)))

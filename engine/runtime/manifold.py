@@ -356,6 +356,10 @@ class Manifold:
         """Take the state that has changed, as a commit asked for it."""
         self.ledger.on_changed(entries, figures)
 
+    def on_restored(self, n_keys: int) -> None:
+        """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""
+        self.ledger.figures = Figures(n_keys)
+
     def on_committed(self, found: Yield) -> None:
         """Tell everybody what is kept, and go on."""
         self._tell(found)
@@ -393,6 +397,10 @@ class Manifold:
         self.ledger.add_hook(frames)
         self.ledger.want(is_last=True)
         await self._until(lambda: self.ledger.is_clear)
+        await self.delivered()
+
+    async def delivered(self) -> None:
+        """Wait until everything that is pushed to somebody has been taken; there will be no more."""
         for outlet in self.all_outlets:
             await outlet.delivered()
             outlet.is_eof = True

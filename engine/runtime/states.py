@@ -56,7 +56,7 @@ TRANSITIONS: Mapping[EngineState, Mapping[Event, EngineState]] = {
         Event.RESET: _INIT,
         Event.START: _RUNNING,
         Event.START_PAUSED: _PAUSED,
-        Event.FOUND_FINISHED: _FINISHED,
+        Event.FOUND_FINISHED: _FINISHING,
         Event.FAIL: _ERROR,
     },
     _RUNNING: {

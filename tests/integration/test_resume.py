@@ -163,10 +163,7 @@ def test_state_that_the_script_has_no_name_for_is_refused_with_exit_code_6(folde
 def test_a_store_that_is_damaged_is_refused_with_exit_code_6(folder: Path) -> None:
     end_at(folder, 100, signal.SIGINT)
     (store,) = (folder / "state" / "jobs").glob("*/commits.db")
-    data = bytearray(store.read_bytes())
-    at = data.index(b"total")
-    data[at] ^= 1
-    store.write_bytes(data)
+    store.write_bytes(store.read_bytes().replace(b"total", b"uotal"))  # in pages that are free, too
     ran = engine(folder, *RUN, "--resume")
     assert ran.returncode == 6, ran.stderr
     assert str(store) in ran.stderr

@@ -151,13 +151,29 @@ def test_what_is_in_front_of_a_record_that_stops_the_engine_is_committed_as_if_i
     within(test)
 
 
+def test_a_finished_run_is_found_finished_whatever_comes_first(rig, within, job):
+    async def test():
+        first = await job(SUM, range(1, 11))
+        assert await first.wait(*END) is EngineState.FINISHED
+        await first.close()
+        second = rig.engine(store=SqliteStore(rig.folder / "state" / "jobs" / "test"), job="test", is_resuming=True)
+        await second.load(rig.model(SUM))
+        await second.attach(0, stream(inline(*range(1, 11))))
+        await second.attach(1, stream({"Transport": {"Type": "file", "Path": str(rig.folder / "out")}}))
+        await second.wait(EngineState.FINISHED)
+        assert written(rig) == SUMS[:11]
+
+    within(test)
+
+
 def test_a_finished_job_is_found_finished_and_its_outputs_can_still_be_read(rig, within, job):
     async def test():
         first = await job(SUM, range(1, 11), output=REST)
         assert await first.wait(*END) is EngineState.FINISHED
         await first.close()
         second = rig.engine(store=SqliteStore(rig.folder / "state" / "jobs" / "test"), job="test")
-        assert (await second.resume(None)).state == "FINISHED"
+        await second.resume(None)
+        await second.wait(EngineState.FINISHED)
         outputs = await second.outputs(1)
         assert (list(map(json.loads, outputs.values)), outputs.is_eof) == (SUMS[:11], False)
         assert (await second.outputs(1, after=outputs.last_seq)).is_eof

@@ -158,6 +158,9 @@ class FakeOwner:
     def on_changed(self, entries, figures):
         self.changes.append((entries, figures))
 
+    def on_restored(self, n_keys):
+        self.n_keys = n_keys
+
     def on_ask(self, jet, message, reply):
         self.asks.append(message)
         reply(b"value")
