@@ -291,6 +291,16 @@ def test_what_waits_is_written_in_one_transaction(tmp_path: Path) -> None:
         assert store.inputs(1).first_seq == 4
 
 
+def test_a_commit_of_many_keys_is_written_in_few_statements(store: SqliteStore) -> None:
+    # Each of them may wait 5 ms for Python's lock: one for each key would take a minute.
+    statements = list[str]()
+    store._connection.set_trace_callback(lambda sql: statements.append(sql[:30]))
+    for number in (1, 2):
+        entries = [Entry("script", b"%d" % key, "n", b"v") for key in range(10_000)]
+        store.commit(Commit(fence_of(number), entries)).result()
+    assert 20 < len(statements) < 100
+
+
 def test_at_a_step_that_is_open_nobody_sees_the_write_and_at_one_that_is_closed_everybody_does(tmp_path: Path) -> None:
     seen: dict[str, int | None] = {}
 

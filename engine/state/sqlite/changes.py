@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from engine.state.sqlite.ledger import Ledger
@@ -106,7 +107,7 @@ class Changes:
 
     def _write_rows(self, connection: sqlite3.Connection, table: str, area: bytes, rows: CheckedRows) -> None:
         n, total = self.ledger.tally(table, area)
-        ordered = sorted(rows)  # neighbours share pages
+        ordered = sorted(rows, key=itemgetter(0))  # neighbours share pages
         if n:
             for keys, size in _parts(ordered):
                 parameters = _filled(chain.from_iterable(keys), 2 * size)

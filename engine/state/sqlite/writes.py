@@ -89,7 +89,9 @@ def commit(changes: Changes, commit: Commit) -> None:
     for scope, key, name, value in commit.entries:
         if name not in names:
             names[name] = key_bytes(name)
-        scopes.setdefault(scope, {})[key, names[name]] = value
+        if scope not in scopes:
+            scopes[scope] = {}
+        scopes[scope][key, names[name]] = value
 
     log: dict[tuple[bytes, bytes], bytes | None] = {(number_key(number), b""): None for number in commit.replayed}
     for number, packed in enumerate(rejects, ledger.last_reject + 1):
