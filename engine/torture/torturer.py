@@ -6,7 +6,7 @@ import random
 import shutil
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.torture.cases import Subject
@@ -77,7 +77,13 @@ class Report:
 
 
 def torture(
-    subject: Subject, n_kills: int, seed: int, *, is_kept: bool = False, on_kill: Callable[[], None] = lambda: None
+    subject: Subject,
+    n_kills: int,
+    seed: int,
+    *,
+    steps: Sequence[str] | None = None,
+    is_kept: bool = False,
+    on_kill: Callable[[], None] = lambda: None,
 ) -> Report:
     """Kill engines of a case and return what came of it.
 
@@ -89,12 +95,14 @@ def torture(
         How much is to be killed.
     seed : int
         Decides when.
+    steps : sequence of str, optional
+        Of which steps; by default of all that the case has.
     is_kept : bool
         Keep the folder of a pass in which something was wrong.
     on_kill : callable
         Called for each kill.
     """
-    plan = Plan(n_kills, subject.case.steps, random.Random(seed))  # noqa: S311 - no secret
+    plan = Plan(n_kills, steps or subject.case.steps, random.Random(seed))  # noqa: S311 - no secret
     report = Report(subject.case.name)
     try:
         subject.prepare()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ N_RECORDS = 2_500
 BROKEN = Path(__file__).with_name("broken_engine.py")
 
 
-def kill(name: str, folder: Path, *command: str, n_kills: int = N_KILLS, seed: int = 1) -> Report:
-    subject = BuiltIn(CASES[name], folder, command or program(), engine_environ(), n_records=N_RECORDS)
-    return torture(subject, n_kills, seed)
+def kill(
+    name: str, folder: Path, *command: str, n_kills: int = N_KILLS, n_records: int = N_RECORDS, **options: Any
+) -> Report:
+    subject = BuiltIn(CASES[name], folder, command or program(), engine_environ(), n_records=n_records)
+    return torture(subject, n_kills, 1, **options)
 
 
 def program() -> tuple[str, ...]:
@@ -41,19 +44,22 @@ def test_killed_engines_lose_nothing_and_repeat_nothing(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("fault", "name", "is_seen"),
+    ("fault", "name", "step", "is_seen"),
     [
-        ("order", "file", lambda report: report.n_lost > 0),
-        ("cut", "file", lambda report: report.n_repeated > 0),
-        ("state", "file", lambda report: report.n_lost > 0),
-        ("state", "random", lambda report: report.n_lost > 0),
-        ("journal", "rest-disk", lambda report: report.n_lost > 0),
-        ("answers", "rest-disk", lambda report: report.n_repeated > 0),
-        ("outputs", "rest-disk", lambda report: report.n_lost > 0 or "outputs up to number" in str(report.reasons)),
+        ("order", "file", "fence-closed", lambda report: report.n_lost > 0),
+        ("cut", "file", "synced", lambda report: report.n_repeated > 0),
+        ("state", "file", "cut", lambda report: report.n_lost > 0),
+        ("state", "random", "cut", lambda report: report.n_lost > 0),
+        ("journal", "rest-disk", "journal-closed", lambda report: report.n_lost > 0),
+        ("answers", "rest-disk", "journal-closed", lambda report: report.n_repeated > 0),
+        ("outputs", "rest-disk", "fence-closed", lambda report: "outputs up to number" in str(report.reasons)),
     ],
 )
-def test_an_engine_that_breaks_a_promise_is_found_out(fault: str, name: str, is_seen: Any, tmp_path: Path) -> None:
-    report = kill(name, tmp_path, sys.executable, str(BROKEN), fault, n_kills=2 * N_KILLS)
+def test_an_engine_that_breaks_a_promise_is_found_out(
+    fault: str, name: str, step: str, is_seen: Callable[[Report], bool], tmp_path: Path
+) -> None:
+    command = sys.executable, str(BROKEN), fault
+    report = kill(name, tmp_path, *command, n_kills=6, n_records=1_500, steps=[step])
     assert is_seen(report), report
     assert not report.is_right
 
