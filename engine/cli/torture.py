@@ -167,7 +167,7 @@ def _print(reports: Sequence[Report], seed: int, form: str) -> None:
     headings = ("Case", "Kills", "Step", "Random", "Jet", "Passes", "Outputs", "Lost", "Repeated", "p50 s", "max s")
     print_table(headings, map(_row, reports))
     for report in reports:
-        for reason in report.reasons:
+        for reason in [report.note] * bool(report.note) + report.reasons:
             talk(f"{report.name}: {reason}")
     talk(f"seed {seed}")
     click.echo(" ".join(f"{name} {value}" for name, value in totals.items()))
@@ -200,4 +200,5 @@ def _case(report: Report) -> dict[str, Any]:
         "recovery_p50_s": round(report.recovery_p50_s, 3),
         "recovery_max_s": round(report.recovery_max_s, 3),
         "reasons": report.reasons,
+        "note": report.note,
     }

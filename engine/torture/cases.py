@@ -103,6 +103,11 @@ class Subject(ABC):
     def _stage(self, folder: Path) -> Stage:
         """Return a stage in a new folder."""
 
+    @property
+    def note(self) -> str:
+        """What a person must know of how the outputs are judged, as a sentence, or nothing; after `prepare`."""
+        return ""
+
     def prepare(self) -> None:  # noqa: B027 - not every judge needs one
         """Have an engine that nobody kills say what is expected."""
 
@@ -218,7 +223,7 @@ class Own(Subject):
 
     @property
     def note(self) -> str:
-        """What the person must know of how the outputs are judged, as a sentence, or nothing."""
+        """Whether the outputs are compared, or only counted."""
         if self._is_same_always:
             return ""
         return "Two runs that nobody killed gave different outputs, so only their number is compared."

@@ -43,6 +43,8 @@ class Report:
         output.
     reasons : list of str
         What was wrong, a sentence a pass; and where what it left is kept.
+    note : str
+        How the outputs were judged, where that needs to be said.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Report:
     n_ended: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    note: str = ""
 
     @property
     def n_kills(self) -> int:
@@ -106,6 +109,7 @@ def torture(
     report = Report(subject.case.name)
     try:
         subject.prepare()
+        report.note = subject.note
         while not plan.is_over and not report.reasons:
             _Pass(subject, plan, report, on_kill).run(is_kept=is_kept)
     except TortureFailed as exc:
