@@ -28,8 +28,8 @@ from engine.state.sqlite.tables import ANSWERS, ENTRIES, HEAD
 
 _MOVE, _STOP = "move", "stop"
 
-_CACHE_KIB = 32 << 10
-"""Of pages that the writer holds: the inner pages of a million keys, and the leaves that a commit changes."""
+_CACHE_KIB = 64 << 10
+"""Of pages that the writer holds, at most: those that ten thousand keys change, which else are written twice."""
 
 _FULL, _NORMAL, _OFF = "FULL", "NORMAL", "OFF"
 
