@@ -473,11 +473,13 @@ class RetryAfter(Signal):
     ----------
     seconds : float
         When to try again.
+    reason : str
+        Why, as a sentence.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(f"Try again in {seconds:g} s.")
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        self.seconds, self.reason = seconds, reason
+        super().__init__(f"{reason}{' ' if reason else ''}Try again in {seconds:g} s.")
 
 
 def restore(kind: str, sentence: str, fields: Mapping[str, Any]) -> EngineError:

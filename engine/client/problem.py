@@ -36,7 +36,7 @@ def error_from(status: int, headers: Mapping[str, str], content: bytes) -> Excep
     detail the sentence. Anything else is quoted.
     """
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in headers:
-        return RetryAfter(_seconds(headers["retry-after"]))
+        return RetryAfter(_seconds(headers["retry-after"]), str(_read_problem(content).get("reason") or ""))
     problem = _read_problem(content)
     type_uri = str(problem.get("type", ""))
     if type_uri.startswith(_TYPE_PREFIX):

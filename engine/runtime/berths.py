@@ -37,13 +37,21 @@ class Berths:
         self.job_id = secrets.token_hex(4)
         """What tells the job from those of the same name: outputs that a peer gets carry it."""
         self._known: dict[int, Mapping[str, Any]] = {}
+        self.has_model = False
+        """Whether the job that is recalled had a model."""
 
     def recall(self, job: Mapping[str, Any] | None) -> None:
         """Give the streams of a job the numbers again that they had, slot by slot; None begins a new job."""
-        self._known, self.last_number, self.job_id = {}, 0, secrets.token_hex(4)
+        self._known, self.last_number, self.job_id, self.has_model = {}, 0, secrets.token_hex(4), False
         if job is not None:
+            self.has_model = job["model"] is not None
             self.last_number, self.job_id = job["last_number"], job["id"]
             self._known = {one["slot"]: one for one in job["attached"] if not one["is_fading"]}
+
+    @property
+    def is_recalling(self) -> bool:
+        """Some of what the job had attached is not attached again yet."""
+        return bool(self._known)
 
     async def intake(self, slot: int, stream: Stream, model: Model | None) -> Intake:
         """Return an input stream, opened unless only a model that is not there yet can say where its records end.

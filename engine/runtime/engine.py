@@ -24,7 +24,7 @@ from engine.runtime.outlet import Outlet
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
 from engine.runtime.states import EngineState, Event, next_state
-from engine.runtime.steps import Killer
+from engine.runtime.steps import Killer, Step
 from engine.runtime.workdir import remove_abandoned
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, CommitLog, Entry, Reject
@@ -73,7 +73,7 @@ class Engine:
         self.error: EngineError | None = None
         self.rejects = LatestRejects()
         self.console: deque[ConsoleLine] = deque(maxlen=N_CONSOLE_LINES)
-        on_step = Killer(settings.kill_at)
+        self._on_step = on_step = Killer(settings.kill_at)
         self.is_volatile = store is None
         self.store: CommitLog = store if store is not None else SqliteStore(None)
         self.manifold = Manifold(self, self.store, self.rejects, settings.commit_interval_s, on_step)
@@ -150,8 +150,7 @@ class Engine:
         """Refuse a model that cannot go on with the state of the one of the same name."""
         fence = self.store.fence
         if fence is not None and fence.model == model.script.name:
-            stored = {entry.name: None for entry in self.store.entries() if not entry.name.startswith("$")}
-            check_state(fence, model, stored)
+            check_state(fence, model, next(self.store.entries(), None))
 
     async def _take_over(self, crew: Crew) -> None:
         """Put a crew in the place of the one before, with the state if it is the same model's."""
@@ -520,9 +519,17 @@ class Engine:
     def _cell_scopes(self) -> list[str]:
         return [scope for scope in self.store.scopes() if scope != SCRIPT]
 
+    @property
+    def _is_recalling(self) -> bool:
+        is_waiting = self._finished is None and self.manifold.crew is None and self._berths.has_model
+        return self._berths.is_recalling or is_waiting
+
     async def _remember(self) -> None:
-        """Keep what is loaded and attached."""
+        """Keep what is loaded and attached, unless that is the half of a job that is being put together again."""
+        if self._is_recalling:
+            return
         crew, fading = self.manifold.crew, self.manifold.fading
+        self._berths.has_model = False  # from here on the job is what it is now
         attached = [
             Attached(
                 one.number,
@@ -539,6 +546,7 @@ class Engine:
             model, tuple(attached), self.n_jets, self._starts_paused, self._berths.last_number, self._berths.job_id
         )
         await asyncio.wrap_future(self.store.set_job(job.dump()))
+        self._on_step(Step.REMEMBERED.value)
 
     async def resume(self, library: Library | None) -> Resumed | None:
         """Load and attach again what the store's job had, and go on from its last commit; None without one.

@@ -103,7 +103,7 @@ class Gate:
             await asyncio.shield(asyncio.wrap_future(kept))  # a client that goes away takes nothing back
         except StoreFailed as exc:
             if exc.is_full:
-                raise RetryAfter(RETRY_S) from exc
+                raise RetryAfter(RETRY_S, str(exc)) from exc
             raise
         return len(parcel.values)
 

@@ -13,7 +13,7 @@ from engine.errors import AssetError, StateIncompatible
 from engine.registry import Attachment, Library, Model
 from engine.schema import Schema, parse_schema
 from engine.script import inspect_script
-from engine.state.commits import Fence
+from engine.state.commits import Entry, Fence
 from engine.streams import Stream, parse_descriptor
 
 
@@ -97,8 +97,8 @@ class Job:
         )
 
 
-def check_state(fence: Fence, model: Model, names: Mapping[str, None]) -> None:
-    """Refuse committed state that a model cannot take up.
+def check_state(fence: Fence, model: Model, entry: Entry | None) -> None:
+    """Refuse a model that has other keys than what is committed, or no state at all; the rest its jet looks at.
 
     Parameters
     ----------
@@ -106,25 +106,19 @@ def check_state(fence: Fence, model: Model, names: Mapping[str, None]) -> None:
         Of the same model, perhaps in another version.
     model : Model
         What is to go on.
-    names : mapping of str to None
-        The names that the committed state has.
+    entry : Entry or None
+        One of the committed state, if there is any.
 
     Raises
     ------
     StateIncompatible
         The sentence names what is stored and what the script has.
     """
-    script = model.script
-    if fence.keys != script.keys:
-        raise StateIncompatible(
-            f"it is kept by key {_shown(fence.keys)}, and {script.name!r} has {_shown(script.keys)}"
-        )
-    unknown = [name for name in names if name not in script.state]
-    if unknown:
-        has = ", ".join(script.state) or "none"
-        raise StateIncompatible(
-            f"it has {', '.join(map(repr, unknown))}, which is no state of {script.name!r} any more (its state: {has})"
-        )
+    name, keys = model.script.name, model.script.keys
+    if fence.keys != keys:
+        raise StateIncompatible(f"the state is kept by {_shown(fence.keys)}, and {name!r} has {_shown(keys)}")
+    if entry is not None and model.script.is_stateless:
+        raise StateIncompatible(f"{entry.name!r} was stored, and {name!r} has no state any more")
 
 
 def _shown(keys: Mapping[int, str]) -> str:

@@ -14,6 +14,9 @@ from engine.errors import ConfigError, nearest
 class Step(enum.Enum):
     """A moment at which something is done and what follows is not."""
 
+    REMEMBERED = "remembered"
+    """What is loaded and attached is kept, and nothing is done with it."""
+
     JOURNAL_OPEN = "journal-open"
     """Records that came in are written to the journal, in a transaction that is not closed."""
     JOURNAL_CLOSED = "journal-closed"

@@ -264,7 +264,7 @@ class CommitLog(Protocol):
         """Return the outputs that nobody acknowledged."""
 
     def acknowledge(self, attachment: int, through: int) -> None:
-        """Forget outputs up to and with a sequence number, with the next write."""
+        """Forget outputs up to and with a sequence number, soon: a loss of power may bring them back."""
 
     def answer_of(self, key: str) -> Answer | None:
         """Return what the request with this key was answered."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.torture.kills import JOB_STEP
 from engine.torture.stages import FileStage, HttpStage, RestStage, Stage, TortureFailed
 from engine.torture.verdicts import Verdict, compare, count, follow
 
@@ -67,7 +68,7 @@ class Case:
     @property
     def steps(self) -> tuple[str, ...]:
         """The steps that its engines reach."""
-        return COMMIT_STEPS if self.way == FILE else COMMIT_STEPS + JOURNAL_STEPS
+        return (JOB_STEP, *COMMIT_STEPS) + (() if self.way == FILE else JOURNAL_STEPS)
 
 
 CASES = {

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 MAX_NTH = 4
 """At which of the times that a step is reached: the first commit after a start, or one of the next."""
 
+JOB_STEP = "remembered"
+"""The one step that an engine which goes on with a job takes only once, when all of it is there again."""
+
 MAX_DELAY_S = 0.25
 """How long after the first sign of work a kill at a random moment comes: some commits long."""
 
@@ -96,7 +99,9 @@ class Plan:
         rng = self._rng
         jet_delay_s = rng.uniform(0, MAX_DELAY_S) if rng.random() < JET_SHARE else None
         if self._steps and rng.random() < STEP_SHARE:
-            return Life(step=f"{self._next_step()}:{rng.randint(1, MAX_NTH)}", jet_delay_s=jet_delay_s)
+            step = self._next_step()
+            nth = 1 if step == JOB_STEP else rng.randint(1, MAX_NTH)  # one that resumes takes it once
+            return Life(step=f"{step}:{nth}", jet_delay_s=jet_delay_s)
         if rng.random() < EARLY_SHARE:
             return Life(delay_s=rng.uniform(0, EARLY_S), is_early=True)
         return Life(delay_s=rng.uniform(0, MAX_DELAY_S), jet_delay_s=jet_delay_s)

@@ -136,7 +136,7 @@ def test_a_server_refuses_what_it_cannot_keep_and_takes_it_when_there_is_room(
             assert n_accepted < N_RECORDS, "the disk did not fill"
             n_accepted += 100 * (status == http.client.ACCEPTED)
             refusal = said if status == http.client.SERVICE_UNAVAILABLE else b""
-        assert json.loads(refusal)["title"]
+        assert str(small_disk) in json.loads(refusal)["detail"]
         assert send(line, n_accepted)[0] == http.client.SERVICE_UNAVAILABLE
 
         ballast.unlink()

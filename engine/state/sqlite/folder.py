@@ -51,9 +51,10 @@ class Folder:
         self.file = path / FILE
         self._epoch = path / "epoch"
         try:
-            if not path.is_dir():
-                path.mkdir(parents=True, exist_ok=True)
-                sync_folder(path.parent)
+            path.mkdir(parents=True, exist_ok=True)
+            if not self.was_used:  # an earlier process may have died between making a folder and this
+                for folder in path.absolute().parents:
+                    sync_folder(folder)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as exc:
             raise failed(path, exc) from exc

@@ -224,12 +224,13 @@ class SqliteStore:
         return self._put(_Write(change, is_synced, "journal"))
 
     def acknowledge(self, attachment: int, through: int) -> None:
-        """Forget outputs up to and with a sequence number, with the next write."""
+        """Forget outputs up to and with a sequence number, soon: a loss of power may bring them back."""
         fence = self._ledger.fence
         written = fence.outputs.get(attachment) if fence is not None else None
         if written is not None:
             last = min(through, written.seq_no)
             self._acknowledged[attachment] = max(last, self._acknowledged.get(attachment, 0))
+            self._put(_Write(lambda _changes: None, is_synced=False))
 
     def drop_rejects(self, numbers: Sequence[int] | None = None) -> Future[None]:
         """Remove rejects from the log; all of them when None."""
