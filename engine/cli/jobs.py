@@ -37,6 +37,10 @@ class Row:
 class Kept(Protocol):
     """What was committed."""
 
+    @property
+    def job(self) -> str | None:
+        """The name of the job in whose folder it is; None where a server says it."""
+
     def rows(self, scope: str | None, key: str | None, name: str | None) -> Iterator[Row]:
         """Yield the state, in the order of its keys, as it is read; None is any."""
 
@@ -50,8 +54,8 @@ class Kept(Protocol):
 class KeptInFolder:
     """A job's store, opened to be read."""
 
-    def __init__(self, store: Peek) -> None:
-        self._store = store
+    def __init__(self, store: Peek, job: str) -> None:
+        self._store, self.job = store, job
 
     def rows(self, scope: str | None, key: str | None, name: str | None) -> Iterator[Row]:
         """See `Kept`."""
@@ -81,6 +85,8 @@ class KeptInFolder:
 
 class KeptByServer:
     """What an engine says that it has committed."""
+
+    job = None
 
     def __init__(self, verbs: KeptVerbs, n_keys: Callable[[], int | None]) -> None:
         self._verbs, self._n_keys = verbs, n_keys
@@ -174,8 +180,9 @@ def with_kept(desk: Desk, job: str | None, use: Callable[[Kept], None]) -> None:
         else:
             use(server)
             return
-    with peek(find_job(desk, job)) as store:
-        use(KeptInFolder(store))
+    folder = find_job(desk, job)
+    with peek(folder) as store:
+        use(KeptInFolder(store, folder.name))
 
 
 def peek(folder: Path) -> AbstractContextManager[Peek]:

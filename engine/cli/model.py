@@ -145,8 +145,9 @@ def output_records(desk: Desk, slot: int, count: int | None, follow: bool, no_wa
         talk("The stream has ended.")
     elif collected.n_records == 0:
         n_rejected = sum(one["n_rejected"] for one in info["slots"])
-        rejected = f" {counted(n_rejected, 'record')} rejected; see: engine inspect" if n_rejected else ""
-        talk(f"There are no outputs.{rejected}")
+        # Those that were replayed since are among them.
+        rejected = f" {counted(n_rejected, 'record')} rejected since the streams were attached; see what is left with"
+        talk(f"There are no outputs.{f'{rejected}: engine rejects show' if n_rejected else ''}")
 
 
 @model.command()

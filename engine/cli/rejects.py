@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -72,9 +73,31 @@ def show(
                 line = {**reject, "value": base64.b64encode(reject["value"]).decode()}
                 click.echo(json.dumps(line, ensure_ascii=False))
         else:
-            _print_table(list(found), has_more=lambda: next(chosen, None) is not None)
+            rejects = list(found)
+            _print_table(rejects, has_more=lambda: next(chosen, None) is not None)
+            _tell_missing(numbers, rejects)
+            if not rejects and not numbers:
+                talk("There are no rejects.")
+            if rejects:
+                hint(_next_step(desk, kept.job))
 
     with_kept(desk, job, print_rejects)
+
+
+def _next_step(desk: Desk, job: str | None) -> str:
+    from engine.state.jobs import SERVE
+
+    if job in (None, SERVE):
+        return "engine rejects replay NUMBER (or --all), or engine rejects clear"
+    where = shlex.join(["--state", str(desk.state_dir), "--job", str(job)])
+    return f"engine rejects show --raw {where} | engine run SCRIPT - OUTPUT, or engine rejects clear {where}"
+
+
+def _tell_missing(numbers: tuple[int, ...], found: list[dict[str, Any]]) -> None:
+    there = {reject["number"] for reject in found}
+    for number in numbers:
+        if number not in there:
+            talk(f"There is no reject {number}.")
 
 
 def _chosen(kept: Kept, numbers: tuple[int, ...], after: int) -> Iterator[dict[str, Any]]:
@@ -100,7 +123,6 @@ def _print_traceback(found: Iterator[dict[str, Any]], number: int) -> None:
 
 def _print_table(found: list[dict[str, Any]], has_more: Any) -> None:
     if not found:
-        talk("There are no rejects.")
         return
     print_table(
         ("Number", "Time", "Slot", "Record", "Stage", "Rejected because", "Value"),
@@ -122,7 +144,6 @@ def _print_table(found: list[dict[str, Any]], has_more: Any) -> None:
     if any(reject["traceback"] for reject in found):
         number = next(reject["number"] for reject in found if reject["traceback"])
         talk(f"Where in the script: engine rejects show --traceback {number}")
-    hint("engine rejects replay NUMBER (or --all), or engine rejects clear")
 
 
 def _head(value: bytes) -> str:
@@ -164,10 +185,13 @@ def clear(desk: Desk, numbers: tuple[int, ...], job: str | None, is_sure: bool) 
     """
     wanted = list(numbers) or None
     what = counted(len(wanted), "reject") if wanted else "all rejects"
-    confirm(f"Forget {what} for good?", is_sure=is_sure)
+    question = f"Forget {what} for good?"
     if job is None and desk.state is None:
+        desk.engine.inspect()  # fails here when there is no server, before anybody is asked
+        confirm(question, is_sure=is_sure)
         desk.kept.drop_rejects(wanted)
     else:
         with open_job(find_job(desk, job)) as store:
+            confirm(question, is_sure=is_sure)
             store.drop_rejects(wanted).result()
     talk(f"{what[:1].upper()}{what[1:]} forgotten.")

@@ -33,7 +33,7 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
     StateLocked
         The same run is at work.
     StateError
-        What is kept is damaged.
+        It is to go on, and what is kept is damaged.
     """
     reason = unresumable(job)
     if reason is not None:
@@ -42,16 +42,16 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
         yield job
         return
     from engine.runtime.steps import Killer
+    from engine.state.anew import open_anew
     from engine.state.jobs import job_folder, run_name
     from engine.state.sqlite import SqliteStore
 
     name = run_name(script, {slot: _described(stream) for slot, stream in job.streams.items()})
     folder = job_folder(job.settings.state_dir, name)
-    with closing(SqliteStore(folder, on_step=Killer(job.settings.kill_at))) as store:
+    killer = Killer(job.settings.kill_at)
+    with closing(SqliteStore(folder, on_step=killer) if is_resuming else open_anew(folder, killer, talk)) as store:
         if is_resuming and store.fence is None:
             talk("There is nothing to resume: the run begins at the start.")
-        elif not is_resuming and (store.fence, store.job) != (None, None):
-            store.clear().result()
         yield replace(job, name=name, store=store, is_resuming=is_resuming and store.fence is not None)
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.jobs import Kept, Row, count_runs, find_job, job_option, open_job, with_kept
 from engine.cli.printing import counted, output_option, print_table, size_text, talk
 from engine.cli.verb import VerbGroup
-from engine.errors import ConfigError, NotBuilt
+from engine.errors import ConfigError, EngineError, NotBuilt, StateCorrupt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.state.commits import CommitLog, Entry
+    from engine.state.commits import CommitLog, Entry, Fence
 
 N_KEYS = 20  # that are shown: a screen full
 HEAD_CHARS = 60  # of a value, in a table
@@ -103,13 +104,14 @@ def _batches(rows: Any) -> Iterator[tuple[Row, ...]]:
 
 def _print_rows(rows: tuple[Row, ...]) -> None:
     with_scope = any(row.scope != "script" for row in rows)
-    with_key = any(row.key is not None for row in rows)
-    headings = [*(["Scope"] if with_scope else []), *(["Key"] if with_key else []), "Name", "Type", "Size", "Value"]
-    print_table(headings, (_cells(row, with_scope=with_scope, with_key=with_key) for row in rows))
+    keyed = {row.scope for row in rows if row.key is not None}
+    headings = [*(["Scope"] if with_scope else []), *(["Key"] if keyed else []), "Name", "Type", "Size", "Value"]
+    print_table(headings, (_cells(row, keyed, with_scope=with_scope) for row in rows))
 
 
-def _cells(row: Row, *, with_scope: bool, with_key: bool) -> list[Any]:
-    cells = [*([row.scope] if with_scope else []), *([_head(row.key)] if with_key else [])]
+def _cells(row: Row, keyed: Collection[str], *, with_scope: bool) -> list[Any]:
+    key = "null" if row.key is None and row.scope in keyed else _head(row.key)
+    cells = [*([row.scope] if with_scope else []), *([key] if keyed else [])]
     return [*cells, row.name or "-", type_of(row.value), size_text(row.size_bytes), _head(_content(row.value))]
 
 
@@ -153,13 +155,19 @@ def export(desk: Desk, job: str | None, scope: str | None, key: str | None, name
 
     Example: engine state export > state.jsons
     """
+    from engine.state.json_lines import write_failure
 
     def write(kept: Kept) -> None:
         exported = _Counter(kept.rows(scope, key, name))
-        for row in exported:
-            fields = {"scope": row.scope, "key": row.key, "name": row.name, "value": row.value}
-            sys.stdout.buffer.write(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            for row in exported:
+                fields = {"scope": row.scope, "key": row.key, "name": row.name, "value": row.value}
+                sys.stdout.buffer.write(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        except EngineError as exc:
+            sys.stdout.buffer.write(write_failure(exc).encode() + b"\n")  # else an import would take it for all
+            raise
+        finally:
+            sys.stdout.buffer.flush()
         keys = f" of {counted(exported.n_keys, 'key')}" if exported.n_keys > 1 else ""
         talk(f"{counted(exported.n_rows, 'value')}{keys} exported.")
 
@@ -167,11 +175,11 @@ def export(desk: Desk, job: str | None, scope: str | None, key: str | None, name
 
 
 @state.command("import")
-@click.argument("file", default="-", metavar="[FILE]", type=click.File("r", encoding="utf-8"))
+@click.argument("file", default="-", metavar="[FILE]", type=click.File("rb"))
 @job_option
 @click.option("--merge", "is_merged", is_flag=True, help="Keep what FILE does not name.")
 @pass_desk
-def import_state(desk: Desk, file: TextIO, job: str | None, is_merged: bool) -> None:
+def import_state(desk: Desk, file: BinaryIO, job: str | None, is_merged: bool) -> None:
     """Put the state in FILE, or on standard input, in place of the committed one.
 
     FILE is what `engine state export` prints; a value may have been changed. All of it is taken, or with an error
@@ -183,28 +191,29 @@ def import_state(desk: Desk, file: TextIO, job: str | None, is_merged: bool) -> 
 
     folder = find_job(desk, job)
     with open_job(folder) as store:
-        entries = list(read_lines(file))
-        _put(store, folder, entries, is_merged=is_merged)
+        fence = _fence_of(store, folder)
+        entries = list(read_lines(file, is_keyed=bool(fence.keys)))
+        if not entries and not is_merged:
+            raise ConfigError("There is nothing to import. To forget the state, use: engine state clear")
+        if entries:
+            _put(store, fence, entries, is_merged=is_merged)
     n_keys = count_runs(sorted({(entry.scope, entry.key) for entry in entries}))
     talk(f"{counted(len(entries), 'value')} of {counted(n_keys, 'key')} imported into job {folder.name!r}.")
 
 
-def _put(store: CommitLog, folder: Path, entries: list[Entry], *, is_merged: bool) -> None:
-    """Commit entries at the fence that there is.
-
-    Raises
-    ------
-    ConfigError
-        There is none.
-    """
-    from engine.state.commits import Commit
-
-    fence = store.fence
-    if fence is None:
+def _fence_of(store: CommitLog, folder: Path) -> Fence:
+    if store.fence is None:
         raise ConfigError(
             f"Job {folder.name!r} has committed nothing yet, so that there is no model whose state this could be. "
             "Run it once, stop it, and import then."
         )
+    return store.fence
+
+
+def _put(store: CommitLog, fence: Fence, entries: list[Entry], *, is_merged: bool) -> None:
+    """Commit entries at the fence that there is."""
+    from engine.state.commits import Commit
+
     store.commit(Commit(replace(fence, number=fence.number + 1), entries, is_anew=not is_merged)).result()
 
 
@@ -215,13 +224,26 @@ def _put(store: CommitLog, folder: Path, entries: list[Entry], *, is_merged: boo
 def clear(desk: Desk, job: str | None, is_sure: bool) -> None:
     """Forget what a job has committed: its state, where its streams stood, and what was not scored yet.
 
-    The next start begins anew. Its rejects stay; see `engine rejects clear`. The engine must be stopped.
+    The next start begins anew. Its rejects stay; see `engine rejects clear`. The engine must be stopped. A store that
+    is damaged is removed, and its rejects with it.
     """
+    from engine.state.anew import open_anew
+
     folder = find_job(desk, job)
-    confirm(f"Forget the state of job {folder.name!r} in {desk.state_dir}?", is_sure=is_sure)
-    with open_job(folder) as store:
-        store.clear().result()
+    question = f"Forget the state of job {folder.name!r} in {desk.state_dir}?"
+    try:
+        with open_job(folder):  # refused here while its engine runs, before anybody is asked
+            confirm(question, is_sure=is_sure)
+    except StateCorrupt as exc:
+        talk(str(exc))
+        confirm(question, is_sure=is_sure)
+    open_anew(folder, lambda _step: None, talk).close()
     talk(f"Job {folder.name!r} begins anew with its next start.")
+
+
+def is_watched() -> bool:
+    """Return whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def confirm(question: str, *, is_sure: bool) -> None:
@@ -231,14 +253,16 @@ def confirm(question: str, *, is_sure: bool) -> None:
     ------
     click.UsageError
         Nobody is there to be asked.
-    click.Abort
+    click.exceptions.Exit
         No.
     """
     if is_sure:
         return
-    if not sys.stdin.isatty():
+    if not is_watched():
         raise click.UsageError("Nobody can be asked here whether to forget it. Say --yes.")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        talk("Nothing was cleared.")
+        raise click.exceptions.Exit(exits.FAILURE)
 
 
 @state.command(hidden=True, context_settings={"ignore_unknown_options": True})

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 import uvloop
@@ -22,6 +23,7 @@ from engine.server.listening import is_local_only, listen, url_of
 from engine.server.printed import PrintedLog
 from engine.server.resumed import resumed_sentences
 from engine.settings import Settings
+from engine.state.anew import open_anew
 from engine.state.commits import CommitLog
 from engine.state.jobs import SERVE, job_folder
 from engine.state.sqlite import SqliteStore
@@ -64,12 +66,14 @@ def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool 
     folder = job_folder(settings.state_dir, SERVE)
     with (
         listen(settings) as listener,
-        contextlib.closing(SqliteStore(folder, on_step=Killer(settings.kill_at))) as store,
+        contextlib.closing(_open(folder, Killer(settings.kill_at), is_fresh=is_fresh)) as store,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        if is_fresh:
-            store.clear().result()
         runner.run(_serve(settings, library, listener, store))
+
+
+def _open(folder: Path, on_step: Killer, *, is_fresh: bool) -> CommitLog:
+    return open_anew(folder, on_step, _say) if is_fresh else SqliteStore(folder, on_step=on_step)
 
 
 class _Server(uvicorn.Server):

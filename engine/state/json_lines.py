@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.errors import ConfigError, StateError
+from engine.errors import ConfigError, EngineError, StateError
 from engine.state.commits import SCRIPT, Entry
 from engine.state.json_form import from_json, to_json
 from engine.state.values import pack
 
 FIELDS = ("scope", "key", "name", "value")
+FAILURE = "failure"
+"""The one field of a line that says that what is before it is not all."""
+
 _CELLS, _POOLS = "cells", "pools/"
 
 
@@ -34,16 +37,26 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
 
 
 def key_json(key: bytes) -> Any:
-    """Return a packed key as JSON; null where there is none, so that a key that is None is shown as its bytes."""
-    if not key:
-        return None
-    shown = to_json(key)
-    return {"$packed": "AU4="} if shown is None else shown
+    """Return a packed key as JSON: null where there is none, and for a key that is None."""
+    return to_json(key) if key else None
 
 
-def key_of(shown: Any) -> bytes:
-    """Return the packed key that `key_json` showed; raises StateUnkept."""
-    return b"" if shown is None else from_json(shown, "key")
+def key_of(shown: Any, *, is_keyed: bool) -> bytes:
+    """Return the packed key that `key_json` showed, of a scope that has keys or has none.
+
+    Raises
+    ------
+    ValueError
+        There is a key, and the scope has none.
+    StateUnkept
+        It stands for no value.
+    """
+    if is_keyed:
+        return from_json(shown, "key")
+    if shown is not None:
+        msg = "it has a key, and what it would belong to has none: null expected"
+        raise ValueError(msg)
+    return b""
 
 
 def keys_named(text: str) -> frozenset[bytes]:
@@ -70,8 +83,20 @@ def select(entries: Iterable[Entry], key: str | None = None, name: str | None = 
     return (entry for entry in entries if (keys is None or entry.key in keys) and name in (None, entry.name))
 
 
-def read_lines(lines: Iterable[str]) -> Iterator[Entry]:
+def write_failure(exc: BaseException) -> str:
+    """Return the line that ends what was not written to its end: `read_lines` refuses it."""
+    return json.dumps({FAILURE: str(exc)}, ensure_ascii=False)
+
+
+def read_lines(lines: Iterable[bytes], *, is_keyed: bool) -> Iterator[Entry]:
     """Yield the entries of lines; blank ones are none.
+
+    Parameters
+    ----------
+    lines : iterable of bytes
+        In UTF-8.
+    is_keyed : bool
+        The script has keys: a null is the key None then.
 
     Raises
     ------
@@ -83,8 +108,10 @@ def read_lines(lines: Iterable[str]) -> Iterator[Entry]:
         if not line.strip():
             continue
         try:
-            entry = _read(line)
-        except (ValueError, StateError, RecursionError) as exc:
+            entry = _read(line.decode(), is_keyed=is_keyed)
+        except UnicodeDecodeError as exc:
+            raise ConfigError(f"Line {number}: not UTF-8, so no line of `engine state export`.") from exc
+        except (ValueError, ConfigError, StateError, RecursionError) as exc:
             raise ConfigError(f"Line {number}: {_sentence(exc)}") from exc
         before = seen.setdefault((entry.scope, entry.key, entry.name), number)
         if before != number:
@@ -95,11 +122,13 @@ def read_lines(lines: Iterable[str]) -> Iterator[Entry]:
 def _sentence(exc: Exception) -> str:
     if isinstance(exc, RecursionError):
         return "it is nested too deep."
-    return str(exc) if isinstance(exc, StateError) else f"{exc}."
+    return str(exc) if isinstance(exc, EngineError) else f"{exc}."
 
 
-def _read(line: str) -> Entry:
+def _read(line: str, *, is_keyed: bool) -> Entry:
     fields = json.loads(line, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+    if isinstance(fields, dict) and fields.keys() == {FAILURE}:
+        raise ConfigError(f"the export failed here, so that this is not all of the state. It said: {fields[FAILURE]}")
     if not isinstance(fields, dict) or fields.keys() != set(FIELDS):
         msg = f"an object with {', '.join(FIELDS)} expected"
         raise ValueError(msg)
@@ -110,7 +139,8 @@ def _read(line: str) -> Entry:
     if not isinstance(name, str) or (not name and not scope.startswith(_POOLS)):
         msg = f"{name!r} is no name"
         raise ValueError(msg)
-    return Entry(scope, key_of(fields["key"]), name, from_json(fields["value"], name or scope))
+    has_keys = is_keyed if scope == SCRIPT else scope != _CELLS
+    return Entry(scope, key_of(fields["key"], is_keyed=has_keys), name, from_json(fields["value"], name or scope))
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

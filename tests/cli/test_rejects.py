@@ -116,3 +116,17 @@ def test_without_a_folder_the_rejects_of_a_server_are_meant(command: Any, asked:
     assert command("rejects", "show").err == "There are no rejects.\n"
     assert command("rejects", "clear", "--yes").code == 0
     assert [one[:2] for one in asked][-1] == ("DELETE", "/engine/rejects")
+
+
+def test_a_reject_that_is_not_there_is_named(command: Any, folder: Path) -> None:
+    ran = command("rejects", "show", 3, 99)
+    assert len(ran.out.splitlines()) == 2
+    assert "There is no reject 99." in ran.err
+    assert command("rejects", "show", 99).err == "There is no reject 99.\n"
+
+
+def test_the_rejects_of_a_run_are_not_replayed_by_a_server(command: Any, folder: Path) -> None:
+    job = folder.rename(folder.with_name("average-1"))
+    ran = command("rejects", "show")
+    assert "rejects replay" not in ran.err
+    assert f"engine rejects show --raw --state {job.parents[1]} --job average-1 | engine run" in ran.err

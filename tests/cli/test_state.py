@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.client.connection import Connection
+from engine.errors import StateCorrupt
 from engine.state import Window, pack, unpack
 from engine.state.commits import Commit, Entry, Fence, InputFence, Reject
 from engine.state.jobs import SERVE, job_folder
 from engine.state.sqlite import Peek, SqliteStore
 
-FENCE = Fence(1, "average", "d1", inputs={1: InputFence(0, 17, 3)})
+FENCE = Fence(1, "average", "d1", keys={0: "symbol"}, inputs={1: InputFence(0, 17, 3)})
 PRICES = Window(3)
 PRICES.extend([1.5, 2.5])
 ENTRIES = [
@@ -151,6 +153,71 @@ def test_an_import_with_a_wrong_line_changes_nothing_and_names_it(command: Any, 
     assert entries_of(folder) == ENTRIES
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (b"", "There is nothing to import."),
+        (b" \n\n", "There is nothing to import."),
+        (b"\x1f\x8b\xff\n", "Line 1: not UTF-8"),
+        (b'{"failure": "No server answers."}\n', "Line 1: the export failed here"),
+    ],
+)
+def test_an_import_of_nothing_or_of_no_export_changes_nothing(
+    command: Any, fill: Fill, given: bytes, reason: str
+) -> None:
+    folder = fill()
+    ran = command("state", "import", stdin=given)
+    assert ran.code == 3
+    assert reason in ran.err
+    assert entries_of(folder) == ENTRIES
+
+
+def test_nothing_can_be_merged_into_what_is_there(command: Any, fill: Fill) -> None:
+    folder = fill()
+    ran = command("state", "import", "--merge")
+    assert (ran.code, ran.err) == (0, "0 values of 0 keys imported into job 'serve'.\n")
+    assert entries_of(folder) == ENTRIES
+
+
+def test_an_export_that_fails_halfway_cannot_be_imported(
+    command: Any, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill()
+    whole = Peek.entries
+
+    def fail(store: Peek, scope: str) -> Any:
+        yield next(whole(store, scope))
+        raise StateCorrupt("a byte has changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Peek, "entries", fail)
+        exported = command("state", "export")
+    assert exported.code == 6
+    ran = command("state", "import", stdin=exported.out.encode())
+    assert ran.code == 3
+    assert "Line 2: the export failed here, so that this is not all of the state. It said: " in ran.err
+    assert entries_of(folder) == ENTRIES
+
+
+def test_a_key_that_is_none_is_null_there_and_back(command: Any, fill: Fill) -> None:
+    entries = [Entry("script", pack(None), "n", pack(1)), ENTRIES[0]]
+    folder = fill(entries=entries)
+    assert [line.split()[0] for line in command("state", "show").out.splitlines()] == ["Key", "null", "AAPL"]
+    exported = command("state", "export").out
+    assert [json.loads(line)["key"] for line in exported.splitlines()] == [None, "AAPL"]
+    assert command("state", "import", stdin=exported.encode()).code == 0
+    assert entries_of(folder) == entries
+
+
+def test_a_key_is_refused_by_a_job_that_has_none(command: Any, fill: Fill) -> None:
+    folder = fill(entries=[Entry("script", b"", "n", pack(1))], fence=replace(FENCE, keys={}))
+    for line in command("state", "export").out, '{"scope": "script", "key": "AAPL", "name": "n", "value": 2}':
+        ran = command("state", "import", stdin=line.encode())
+        assert (ran.code == 3) == ("AAPL" in line)
+    assert "Line 1: it has a key" in ran.err
+    assert entries_of(folder) == [Entry("script", b"", "n", pack(1))]
+
+
 def test_an_import_while_the_engine_works_is_refused(command: Any, fill: Fill) -> None:
     store = SqliteStore(fill())
     try:
@@ -184,6 +251,47 @@ def test_clear_asks_and_where_nobody_can_be_asked_it_refuses(command: Any, fill:
     assert ran.code == 2
     assert "--yes" in ran.err
     assert entries_of(folder) == ENTRIES
+
+
+def test_a_person_who_says_no_has_cleared_nothing(command: Any, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fill()
+    monkeypatch.setattr("engine.cli.state.is_watched", lambda: True)
+    for verb in "state", "rejects":
+        ran = command(verb, "clear", stdin=b"n\n")
+        assert ran.code == 1
+        assert ran.err.endswith("Nothing was cleared.\n")
+    assert entries_of(folder) == ENTRIES
+
+
+def test_nobody_is_asked_whether_to_clear_what_an_engine_works_with(
+    command: Any, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(fill())
+    monkeypatch.setattr("engine.cli.state.is_watched", lambda: True)
+    try:
+        for verb in "state", "rejects":
+            ran = command(verb, "clear", stdin=b"y\n")
+            assert ran.code == 1
+            assert "Forget" not in ran.err
+            assert "is in use by" in ran.err
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("damage", ["a byte", "emptied", "gone"])
+def test_a_damaged_store_is_removed_by_clear(command: Any, fill: Fill, damage: str) -> None:
+    folder = fill()
+    path = folder / "commits.db"
+    if damage == "a byte":
+        path.write_bytes(path.read_bytes().replace(b"average", b"Average"))
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    ran = command("state", "clear", "--yes", "--job", SERVE)
+    assert ran.code == 0
+    assert "is removed, and with it the rejects" in ran.err
+    SqliteStore(folder).close()
 
 
 @pytest.mark.parametrize(

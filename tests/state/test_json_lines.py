@@ -25,14 +25,20 @@ ENTRIES = [
 def test_entries_come_back_from_their_lines() -> None:
     lines = [write_line(entry) for entry in ENTRIES]
     assert all(len(line.splitlines()) <= 2 and "\n" not in line for line in lines)
-    assert list(read_lines([*lines, "", "  \n"])) == ENTRIES
+    keyed = [line.encode() for line, entry in zip(lines, ENTRIES, strict=True) if entry.key or entry.scope == "cells"]
+    assert list(read_lines([*keyed, b"", b"  \n"], is_keyed=True)) == ENTRIES[1:]
+    assert list(read_lines([lines[0].encode()], is_keyed=False)) == ENTRIES[:1]
     assert json.loads(lines[1]) == {"scope": "script", "key": "AAPL", "name": "prices", "value": [1.0, 2.0]}
 
 
-def test_no_key_is_null_and_a_key_that_is_none_is_not() -> None:
-    assert key_json(b"") is None
-    assert key_of(None) == b""
-    assert key_of(key_json(pack(None))) == pack(None)
+@pytest.mark.parametrize(("key", "is_keyed"), [(b"", False), (pack(None), True)])
+def test_no_key_is_null_and_so_is_a_key_that_is_none(key: bytes, is_keyed: bool) -> None:
+    assert key_json(key) is None
+    assert key_of(None, is_keyed=is_keyed) == key
+
+
+def test_what_earlier_versions_made_of_a_key_that_is_none_is_read() -> None:
+    assert key_of({"$packed": "AU4="}, is_keyed=True) == pack(None)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,9 @@ GOOD = {"scope": "script", "key": None, "name": "x", "value": 1}
         (json.dumps(GOOD | {"name": ""}), "'' is no name"),
         (json.dumps(GOOD | {"name": 1}), "1 is no name"),
         (json.dumps(GOOD | {"value": {"$tupel": []}}), "x: '$tupel' is no type of value"),
-        (json.dumps(GOOD | {"key": {"$bytes": "?"}}), "key: '?' is not base64"),
+        (json.dumps(GOOD | {"key": "AAPL"}), "it has a key, and what it would belong to has none"),
+        (json.dumps(GOOD | {"scope": "cells", "key": 1}), "it has a key, and what it would belong to has none"),
+        (json.dumps(GOOD | {"scope": "pools/last", "key": {"$bytes": "?"}}), "key: '?' is not base64"),
         (json.dumps(GOOD | {"name": "first"}), "line 1 holds the same name of the same key"),
         ('{"scope": "script", "key": null, "name": "x", "value": {"a": 1, "a": 2}}', "'a' is given twice"),
         ('{"scope": "script", "key": null, "name": "x", "value": NaN}', 'write {"$float": "nan"}'),
@@ -78,5 +86,5 @@ GOOD = {"scope": "script", "key": None, "name": "x", "value": 1}
 )
 def test_what_is_wrong_with_a_line_is_told_with_its_number(line: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=r"^Line 2: ") as caught:
-        list(read_lines([json.dumps(GOOD | {"name": "first"}), line]))
+        list(read_lines([json.dumps(GOOD | {"name": "first"}).encode(), line.encode()], is_keyed=False))
     assert reason in str(caught.value)
