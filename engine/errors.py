@@ -30,6 +30,8 @@
         StreamTimeout
         DeliveryFailed
           DiskFull      it may succeed later
+          OutputInUse   another process writes it
+        AcknowledgedUnseen
         PeerUnavailable   it is tried again
         ServerUnreachable
       StateError          state that cannot be kept or put back
@@ -306,6 +308,35 @@ class DiskFull(DeliveryFailed):
     """There is no room for outputs. The sink is back at its last flush: what was written since may be tried again."""
 
 
+class OutputInUse(DeliveryFailed):
+    """Another process writes the same file. Nothing of it was touched."""
+
+    def __init__(self, where: str) -> None:
+        reason = "another process writes it, and nothing of it was touched. Wait for that one, or name another file"
+        super().__init__(where, reason)
+
+
+class AcknowledgedUnseen(StreamError):
+    """A reader acknowledges outputs that were never given. Nothing is acknowledged.
+
+    Parameters
+    ----------
+    through : int
+        The number up to which it has them, as it says.
+    last_seq : int
+        The number of the last that there was.
+    """
+
+    def __init__(self, through: int, last_seq: int) -> None:
+        self.through, self.last_seq = through, last_seq
+        n_given = f"only {last_seq} were given" if last_seq else "none was given yet"
+        super().__init__(
+            f"Outputs up to number {through} are acknowledged, and {n_given}: nothing was forgotten. Numbers begin anew"
+            " when a stream is attached anew, and a power loss may take the last outputs of a stream that is not"
+            ' Durable on "disk". Ask without a number for what is there.'
+        )
+
+
 class PeerUnavailable(StreamError):
     """Whom outputs are sent to cannot take them now; they are sent again.
 
@@ -361,7 +392,7 @@ class StateTooLarge(StateError):
         self.name, self.size_bytes, self.limit_bytes = name, size_bytes, limit_bytes
         super().__init__(
             f"{name}: it takes at least {size_bytes / (1 << 20):.1f} MiB, and a value of the state may take"
-            f" {limit_bytes >> 20} MiB."
+            f" {limit_bytes >> 20} MiB. Keep less, or keep it in several variables."
         )
 
 
@@ -376,9 +407,9 @@ class StateCorrupt(StateError):
 class StateIncompatible(StateError):
     """A stored value is whole, and this engine or this script cannot take it."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"The stored value cannot be put back: {reason}.")
+    def __init__(self, reason: str, fix: str = "") -> None:
+        self.reason, self.fix = reason, fix
+        super().__init__(f"The stored value cannot be put back: {reason}.{' ' + fix if fix else ''}")
 
 
 class StreamChanged(StateIncompatible):
@@ -394,7 +425,7 @@ class StreamChanged(StateIncompatible):
         What to do about it, as a sentence.
     """
 
-    def __init__(self, where: str, reason: str, fix: str = "Run without --resume, or reset the engine.") -> None:
+    def __init__(self, where: str, reason: str, fix: str = "Run without --resume to begin anew.") -> None:
         self.where, self.reason, self.fix = where, reason, fix
         # Not the sentence of its base, which is about a stored value.
         StateError.__init__(self, f"{where} {reason}.{' ' + fix if fix else ''}")
@@ -448,7 +479,7 @@ class InvalidTransition(EngineError):
 
 
 class KeyReused(EngineError):
-    """An ``Idempotency-Key`` came before, with another request: it is nothing that was done already."""
+    """An Idempotency-Key came before, with another request: it is nothing that was done already."""
 
     def __init__(self, key: str) -> None:
         self.key = key

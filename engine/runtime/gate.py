@@ -164,17 +164,29 @@ class Gate:
         return work
 
     async def outputs(self, slot: int, after: int | None, limit: int | None, wait_s: float | None) -> Outputs:
-        """Return what a REST output holds; see `Engine.outputs`."""
+        """Return what a REST output holds; see `Engine.outputs`.
+
+        Raises
+        ------
+        StreamError
+            No REST stream is attached to the slot.
+        AcknowledgedUnseen
+            There was no output of the number `after`.
+        """
         outlet, outbox = self._output(slot)
         if after is not None:
             outlet.acknowledge(after)
-        is_settled = not self._manifold.is_open or await self._settle(outbox, wait_s or 0.0)
+        is_settled = await self._settle(outbox, wait_s or 0.0)
         records = outbox.peek(after or 0, limit)
         values = [value for _, value in records]
         return Outputs(values, records[-1][0] if records else after or 0, outlet.is_eof and not values, is_settled)
 
     async def _settle(self, outbox: Outbox, wait_s: float) -> bool:
         """Wait until what was accepted is scored, and say so; not longer than `wait_s`, nor for a full outbox."""
+        if self._is_settled:
+            return True
+        if not wait_s:
+            return False
         settled = asyncio.ensure_future(self._manifold.settled())
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + wait_s
@@ -183,6 +195,21 @@ class Gate:
                 return settled.exception() is None
         settled.cancel()
         return False
+
+    @property
+    def _is_settled(self) -> bool:
+        """Everything that was accepted and read until now is scored and committed, or nothing is being scored."""
+        manifold = self._manifold
+        if not manifold.is_open:
+            return True
+        return (
+            manifold.is_still
+            and manifold.ledger.is_clear
+            and all(
+                intake.position >= (intake.last_position if intake.inbox is None else intake.inbox.n_accepted)
+                for intake in manifold.sources
+            )
+        )
 
     def _input(self, slot: int) -> tuple[Intake, RestInbox]:
         intake = self._manifold.intakes.get(slot)

@@ -86,7 +86,9 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     errors.HookMissing: HTTPStatus.BAD_REQUEST,
     errors.ModelError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.StreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.OutputInUse: HTTPStatus.CONFLICT,
     errors.DeliveryFailed: HTTPStatus.BAD_GATEWAY,
+    errors.AcknowledgedUnseen: HTTPStatus.CONFLICT,
     errors.StreamError: HTTPStatus.CONFLICT,  # what the request needs of the world outside is not there
     errors.StateIncompatible: HTTPStatus.CONFLICT,
     errors.InvalidTransition: HTTPStatus.CONFLICT,

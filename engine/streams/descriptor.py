@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PlainSerializer, PositiveInt
 
 from engine import codecs
 from engine.errors import DescriptorError, NotBuilt
@@ -106,7 +106,10 @@ def _as_rejects(value: Any) -> Any:
 
 
 class StreamDescriptor(Part):
-    """A stream, checked field by field; what the fields allow together is `engine.streams.restrictions`' business."""
+    """A stream, checked field by field; what the fields allow together is `engine.streams.restrictions`' business.
+
+    `model_dump` by alias, of the fields that are set, gives what `parse_descriptor` makes an equal descriptor of.
+    """
 
     version: str = "1.2"
     description: str = ""
@@ -120,7 +123,11 @@ class StreamDescriptor(Part):
     batching: Annotated[Batching, BeforeValidator(_as_batching)] = Batching()
     linger_time_ms: NonNegativeInt | None = Field(default=3000, alias="LingerTime")
     durable: Annotated[Literal["disk", "process", False], BeforeValidator(_as_durable)] = "disk"
-    rejects: Annotated[str | None, BeforeValidator(_as_rejects)] = None
+    rejects: Annotated[
+        str | None,
+        BeforeValidator(_as_rejects),
+        PlainSerializer(lambda name: None if name is None else {"$ref": name}),
+    ] = None
 
     @property
     def encoding_name(self) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from engine.errors import DeliveryFailed, DiskFull, EndOfStream, StreamChanged, StreamError
+from engine.errors import DeliveryFailed, DiskFull, EndOfStream, OutputInUse, StreamChanged, StreamError
 from engine.record import Position
+from engine.transports.holds import HOLDS, FileId
 from engine.transports.interruptible import InterruptibleFile
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ class FileSource:
 class FileSink:
     """Bytes into a file, cut back to what was last safe when a write fails.
 
+    As long as it is open no sink of another process writes the same file; a process that is killed lets go of it.
+    Readers are not held up, nor is anybody by a pipe, a device or standard output.
+
     Parameters
     ----------
     path : str
@@ -130,8 +134,10 @@ class FileSink:
     ------
     DeliveryFailed
         The file cannot be opened.
+    OutputInUse
+        Another process writes it. It is left as it is.
     StreamChanged
-        It is not the file of the fence.
+        It is not the file of the fence. It is left as it is.
     """
 
     def __init__(self, path: str, *, is_append: bool = False, fence: OutputFence | None = None) -> None:
@@ -141,21 +147,27 @@ class FileSink:
         is_new = path != STANDARD and not os.path.exists(path)  # noqa: PTH110
         if is_new and is_resumed:
             raise StreamChanged(path, "is not there any more, and was written before")
-        keeps = os.O_APPEND if is_append else 0 if is_resumed else os.O_TRUNC
         try:
-            self._file = _open(path, os.O_WRONLY | os.O_CREAT | keeps, 1)
+            self._file = _open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if is_append else 0), 1)
         except OSError as exc:
             raise self._failed(exc) from exc
         self._is_regular = self._file.is_regular
         self._can_cut = self._is_regular and path != STANDARD  # what others wrote to our standard output is theirs
-        self._length = self._safe_length = os.fstat(self._file.fd).st_size if self._can_cut else 0
+        self._length = self._safe_length = 0
+        self._held: FileId | None = None
         try:
+            if self._can_cut:
+                self._take()
+                self._length = self._safe_length = self._size_bytes
+            if not is_append and not is_resumed:
+                self._safe_length = 0
+                self._cut()
             if fence is not None and is_resumed:
                 self._resume(fence)
             if is_new and self._is_regular:
                 self._sync_folder(path)
         except BaseException:
-            self._file.close()
+            self._file.close(self._release)
             raise
 
     @property
@@ -193,7 +205,31 @@ class FileSink:
 
     def close(self) -> None:
         """Flush and close; of standard output, only the handle."""
-        self._file.close(self._sync)
+        self._file.close(self._finish)
+
+    @property
+    def _size_bytes(self) -> int:
+        return os.fstat(self._file.fd).st_size
+
+    def _take(self) -> None:
+        """Keep other writers away until it is closed, or this process has ended in whatever way."""
+        try:
+            self._held = HOLDS.take(self._file.fd)
+        except BlockingIOError as exc:
+            raise OutputInUse(self._name) from exc
+        except OSError as exc:
+            raise self._failed(exc) from exc
+
+    def _release(self) -> None:
+        if self._held is not None:
+            HOLDS.release(self._held)
+            self._held = None
+
+    def _finish(self) -> None:
+        try:
+            self._sync()
+        finally:
+            self._release()
 
     def _sync(self) -> None:
         if self._is_regular:
@@ -205,8 +241,12 @@ class FileSink:
         self._safe_length = self._length
 
     def _cut(self) -> None:
+        """Take away what is behind the last safe byte; never put anything there."""
         if self._can_cut:
             try:
+                if (size_bytes := self._size_bytes) < self._safe_length:
+                    reason = f"it has {size_bytes} bytes, and {self._safe_length} were written: something has cut it"
+                    raise DeliveryFailed(self._name, reason)
                 os.ftruncate(self._file.fd, self._safe_length)
                 os.lseek(self._file.fd, self._safe_length, os.SEEK_SET)
             except OSError as exc:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from engine.errors import AcknowledgedUnseen
 from engine.transports.cost import cost_bytes
 
 if TYPE_CHECKING:
@@ -104,8 +105,17 @@ class Outbox:
             return list(enumerate(islice(self._kept, skip, stop), first))
 
     def acknowledge(self, through: int) -> int:
-        """Forget the outputs up to and with that number, and return the number of the last that is forgotten."""
+        """Forget the outputs up to and with that number, and return the number of the last that is forgotten.
+
+        Raises
+        ------
+        AcknowledgedUnseen
+            There was never an output of that number: the next ones would be lost with it. Nothing is forgotten.
+        """
         with self._changed:
+            last_seq = self._n_acknowledged + len(self._kept)
+            if through > last_seq:
+                raise AcknowledgedUnseen(through, last_seq)
             while self._kept and self._n_acknowledged < through:
                 self._kept_bytes -= cost_bytes((self._kept.popleft(),))
                 self._n_acknowledged += 1

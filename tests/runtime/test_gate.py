@@ -15,7 +15,15 @@ import msgpack
 import pytest
 
 from engine.channel import dump_error
-from engine.errors import KeyReused, RetryAfter, SchemaMismatch, StoreFailed, StreamError, StreamTimeout
+from engine.errors import (
+    AcknowledgedUnseen,
+    KeyReused,
+    RetryAfter,
+    SchemaMismatch,
+    StoreFailed,
+    StreamError,
+    StreamTimeout,
+)
 from engine.runtime.gate import Gate
 from engine.runtime.outlet import Outlet
 from engine.runtime.work import Work
@@ -83,11 +91,20 @@ class FakeManifold:
         stream = stream_of(**fields)
         source = open_source(stream, inbox_bytes=1000)
         self.inbox: Any = source.inner
-        self.intakes = {0: SimpleNamespace(number=7, stream=stream, inbox=self.inbox, last_seq=0, rejects=None)}
+        self.intakes = {
+            0: SimpleNamespace(
+                number=7, stream=stream, inbox=self.inbox, last_seq=0, rejects=None, position=0, last_position=0
+            )
+        }
         self.outlets = {1: outlet_of(8, stream_of(), self)}
         self.calling_bytes, self.is_open, self.n_rooms = 0, False, 0
+        self.is_still, self.ledger = True, SimpleNamespace(is_clear=True)
         self.works: list[Work] = []
         self.forgotten: list[Work] = []
+
+    @property
+    def sources(self) -> list[Any]:
+        return list(self.intakes.values())
 
     def score(self, work: Work) -> None:
         self.works.append(work)
@@ -378,9 +395,48 @@ def test_outputs_that_are_acknowledged_are_forgotten_in_the_store_too(durable: A
         manifold.outlets[1] = outlet = outlet_of(8, stream_of(Durable=durable), manifold)
         outlet.outbox.publish([b"a", b"b", b"c"])
         assert (await gate.outputs(1, None, 2, None)).values == [b"a", b"b"]
-        for after, values in ((0, [b"a", b"b", b"c"]), (2, [b"c"]), (1, [b"c"]), (99, [])):
+        for after, values in ((0, [b"a", b"b", b"c"]), (2, [b"c"]), (1, [b"c"]), (3, [])):
             assert (await gate.outputs(1, after, None, None)).values == values
+        with pytest.raises(AcknowledgedUnseen, match="only 3 were given"):
+            await gate.outputs(1, 9, None, None)
+        outlet.outbox.publish([b"d"])
+        assert (await gate.outputs(1, 3, None, None)).values == [b"d"]
         assert (manifold.store.acknowledged, manifold.n_rooms) == (acknowledged, 2)
+
+    run(scenario)
+
+
+async def is_settled(gate: Gate) -> bool:
+    return (await gate.outputs(1, None, None, None)).is_settled
+
+
+def test_without_a_wait_it_is_said_whether_all_is_scored_and_committed() -> None:
+    async def scenario(gate: Gate, manifold: FakeManifold) -> None:
+        manifold.is_open = True
+        assert await is_settled(gate)
+        assert await gate.accept(0, [b"1", b"2"]) == 2
+        assert not await is_settled(gate)  # accepted, not read
+        assert len(taken(manifold)) == 2
+        assert not await is_settled(gate)  # read, not committed
+        manifold.intakes[0].position = 2
+        assert await is_settled(gate)
+        manifold.is_still = False
+        assert not await is_settled(gate)
+        manifold.is_still, manifold.ledger.is_clear = True, False
+        assert not await is_settled(gate)
+        manifold.is_open = False
+        assert await is_settled(gate)  # nothing is being scored
+
+    run(scenario)
+
+
+def test_without_a_wait_a_file_that_is_read_counts_up_to_where_it_is() -> None:
+    async def scenario(gate: Gate, manifold: FakeManifold) -> None:
+        manifold.is_open, source = True, manifold.intakes[0]
+        source.inbox, source.last_position = None, 5
+        assert not await is_settled(gate)
+        source.position = 5
+        assert await is_settled(gate)
 
     run(scenario)
 

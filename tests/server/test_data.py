@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from engine.errors import (
+    AcknowledgedUnseen,
     ActionFailed,
     KeyReused,
     RetryAfter,
@@ -248,6 +249,14 @@ def test_nothing_is_204_and_the_end_is_told(ask: Ask, engine: FakeEngine) -> Non
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["Engine-End"] == "true"
     assert response.headers["Engine-Sequence"] == "7"
+
+
+def test_outputs_that_were_never_given_are_409_and_it_is_said_how_many_there_are(ask: Ask, engine: FakeEngine) -> None:
+    engine.fails["outputs"] = AcknowledgedUnseen(9, 3)
+    response = ask("GET", "/output/1?after=9")
+    problem = response.json()
+    assert (response.status_code, problem["through"], problem["last_seq"]) == (409, 9, 3)
+    assert "only 3 were given: nothing was forgotten" in problem["detail"]
 
 
 @pytest.mark.parametrize(

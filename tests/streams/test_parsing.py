@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +8,8 @@ from engine.errors import DescriptorError, NotBuilt
 from engine.streams import describe, parse_descriptor
 from engine.streams.transport import CLASSES
 from engine.streams.words import TRANSPORTS
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_only_the_transport_is_required_and_the_defaults_are_these():
@@ -263,3 +267,74 @@ def test_what_is_not_built_is_refused_by_name(fields, feature):
 
 def test_every_transport_that_has_a_name_has_a_class():
     assert tuple(CLASSES) == TRANSPORTS
+
+
+def file(**fields):
+    return {"Transport": {"Type": "file", "Path": "/data/x"}, "Encoding": "json", **fields}
+
+
+def inline(**fields):
+    return {"Transport": {"Type": "inline", **fields}, "Encoding": "json"}
+
+
+SECRETS = {"Authorization": "Bearer secret://token", "X-Key": "env://KEY", "x_odd-Name": ""}
+RECORD = {
+    "type": "record",
+    "name": "a.b",
+    "fields": [{"name": "Type", "type": ["null", "double"], "default": None}, {"name": "x", "type": "int", "k": 1}],
+}
+DOCUMENTED = [
+    json.loads(text)
+    for page in ("docs/streams.md", "docs/delivery.md", "docs/http.md", "README.md")
+    for text in re.findall(r"```json\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    if '"Transport"' in text
+] + [json.loads(path.read_text()) for path in sorted((ROOT / "streams").glob("*.json"))]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *DOCUMENTED,
+        REST,
+        {**REST, "Rejects": {"$ref": "rej"}},
+        {**REST, "Rejects": None},
+        {**REST, "Version": "1.2", "Description": "\u00e4\n", "EndMarker": None},
+        *({**REST, "Durable": durable} for durable in ("Disk", "process", False)),
+        {"Transport": {"Type": "rest", "Mode": "CHUNKED"}, "Envelope": {"Type": "Delimited", "Separator": "\r\n"}},
+        *({**REST, "Envelope": envelope} for envelope in (None, "delimited", {"Type": "delimited"})),
+        *({**REST, "Encoding": encoding} for encoding in (None, "null", "UTF-8", {"Type": "null"}, {"Type": "JSON"})),
+        {**REST, "Encoding": {"Type": "json", "Unions": "Tagged"}},
+        *({**REST, "Encoding": "avro-binary", "Schema": schema} for schema in ("double", RECORD, ["null", "int"])),
+        *({**REST, "Schema": schema} for schema in (None, "$inherit", {"$ref": "double"}, {"type": "double"})),
+        *({**REST, "Batching": batching} for batching in (None, "Normal", {}, {"Watermark": None})),
+        *({**REST, "Batching": batching} for batching in ({"NagleTime": None}, {"Watermark": 5, "NagleTime": 7})),
+        *({**REST, "LingerTime": linger} for linger in (None, 0, 3000)),
+        file(),
+        file(Loop=True, SkipTo=7),
+        file(SkipTo=None, SkipToRecord=None, Loop=False),
+        {"Transport": {"Type": "FILE", "Path": "-", "Append": True}},
+        inline(Data="1\n2"),
+        inline(Data=["1", "2"]) | {"SkipToRecord": 1},
+        inline(Data=[]) | {"SkipToRecord": "Latest"},
+        inline(DataBinary="AAEC"),
+        inline(DataBinary=["", "/w=="]) | {"Loop": True, "SkipToRecord": "earliest"},
+        {"Transport": "Discard"},
+        http(),
+        http(Url="secret://url", Headers=SECRETS, Timeout=500, Method="put", Chunked=False),
+    ],
+    ids=str,
+)
+def test_a_descriptor_that_was_read_can_be_written_and_read_again(source):
+    descriptor = parse_descriptor(source)
+    written = descriptor.model_dump(by_alias=True, mode="json", exclude_unset=True)
+    again = parse_descriptor(json.dumps(written))
+    assert again == descriptor
+    assert again.model_fields_set == descriptor.model_fields_set
+    assert describe(again) == describe(descriptor)
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_every_transport_is_among_those_that_are_written_and_read_again(name):
+    marks = test_a_descriptor_that_was_read_can_be_written_and_read_again.pytestmark
+    sources = next(mark.args[1] for mark in marks if mark.name == "parametrize")
+    assert name in {parse_descriptor(source).transport.type for source in sources}

@@ -1,12 +1,16 @@
 import errno
+import fcntl
 import os
 import resource
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from engine.errors import DeliveryFailed, DiskFull, EndOfStream, StreamChanged, StreamError
+from engine.errors import DeliveryFailed, DiskFull, EndOfStream, OutputInUse, StreamChanged, StreamError
 from engine.state.commits import OutputFence
 from engine.transports import FileSink, FileSource
 
@@ -335,3 +339,138 @@ def test_a_pipe_cannot_be_gone_on_with(tmp_path, pipe_as, position):
             source.resume(position)
         source.close()
     os.close(writer)
+
+
+WRITER = """
+import sys
+from engine.transports import FileSink
+
+sink = FileSink(sys.argv[1])
+sink.write(b"theirs\\n")
+sink.flush()
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_writer(path):
+    """Let a real second process write the file, and hold it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout.readline() == b"written\n"
+        try:
+            yield writer
+        finally:
+            writer.kill()
+
+
+@pytest.mark.parametrize("how", [{}, {"is_append": True}, {"fence": OutputFence(1)}])
+def test_a_file_that_another_process_writes_is_refused_and_left_alone(tmp_path, how):
+    path = tmp_path / "out"
+    with another_writer(path):
+        with pytest.raises(OutputInUse, match=f"{path} failed: another process writes it.* Wait for that one, or name"):
+            FileSink(str(path), **how)
+        assert path.read_bytes() == b"theirs\n"
+        source = FileSource(str(path))
+        assert source.read(100, 0.0) == b"theirs\n"
+        source.close()
+
+
+def test_a_file_that_another_process_writes_is_not_cut_to_a_fence(tmp_path):
+    path = tmp_path / "out"
+    sink = FileSink(str(path))
+    sink.write(b"1\n")
+    fence = fence_of(sink, sink.flush())
+    sink.close()
+    with another_writer(path), pytest.raises(OutputInUse):
+        FileSink(str(path), fence=fence)
+    assert path.read_bytes() == b"theirs\n"
+
+
+def test_a_process_that_is_killed_lets_go_of_its_file(tmp_path):
+    path = tmp_path / "out"
+    with another_writer(path) as writer:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        FileSink(str(path)).close()
+    assert path.read_bytes() == b""
+
+
+def is_free(path):
+    """Return whether another process could write the file now."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_a_file_that_was_closed_is_free_even_while_a_process_that_was_started_has_it_open(tmp_path):
+    path = tmp_path / "out"
+    sink = FileSink(str(path))
+    inherited = os.dup(sink._file.fd)
+    assert not is_free(path)
+    sink.close()
+    assert is_free(path)
+    os.close(inherited)
+
+
+@pytest.mark.parametrize("fence", [OutputFence(1, 1000, 1, "1:1"), OutputFence(1, 2, 1, "1:1")])
+def test_a_file_that_is_refused_is_free_again(tmp_path, fence):
+    path = tmp_path / "out"
+    path.write_bytes(b"mine\n")
+    with pytest.raises(StreamChanged):
+        FileSink(str(path), fence=fence)
+    assert path.read_bytes() == b"mine\n"
+    assert is_free(path)
+
+
+def test_a_file_that_is_opened_again_before_it_is_closed_is_held_until_both_are(tmp_path):
+    path = tmp_path / "out"
+    first, second = FileSink(str(path)), FileSink(str(path))
+    first.close()
+    first.close()
+    assert not is_free(path)
+    second.close()
+    assert is_free(path)
+
+
+def test_a_pipe_may_have_many_writers(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    sinks = [FileSink(str(path)), FileSink(str(path)), FileSink("/dev/null"), FileSink("/dev/null")]
+    for sink in sinks:
+        sink.write(b"1")
+        sink.close()
+    assert os.read(reader, 100) == b"11"
+    os.close(reader)
+
+
+def test_a_file_system_that_locks_none_is_written_nevertheless(tmp_path, monkeypatch):
+    def refuse(_fd, _how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    sink = FileSink(str(tmp_path / "out"))
+    sink.write(b"1\n")
+    sink.close()
+    assert (tmp_path / "out").read_bytes() == b"1\n"
+
+
+def test_a_file_that_something_has_cut_is_never_filled_up(tmp_path):
+    path = tmp_path / "out"
+    sink = FileSink(str(path))
+    sink.write(b"safe\n")
+    sink.flush()
+    os.truncate(path, 2)
+    with (
+        small_files(3),
+        pytest.raises(DeliveryFailed, match="it has 2 bytes, and 5 were written: something has cut it"),
+    ):
+        sink.write(b"x" * 10)
+    sink.close()
+    assert path.stat().st_size == 2

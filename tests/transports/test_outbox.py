@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from engine.errors import AcknowledgedUnseen
 from engine.state.commits import Kept
 from engine.transports import Outbox
 
@@ -17,11 +18,22 @@ def test_outputs_are_numbered_from_one_and_kept_until_acknowledged():
     assert outbox.acknowledge(2) == 2
     assert outbox.peek(0) == [(3, b"c")]
     assert outbox.peek(3) == []
-    assert outbox.acknowledge(99) == 3
+    assert outbox.acknowledge(3) == 3
     assert (outbox.is_empty, outbox.size_bytes) == (True, 0)
     outbox.publish([b"d"])
     assert outbox.peek(0) == [(4, b"d")]
     assert outbox.last_seq == 4
+
+
+@pytest.mark.parametrize(("start", "n_given", "through"), [(0, 0, 1), (0, 3, 4), (0, 3, 99), (9, 1, 11)])
+def test_what_was_never_given_cannot_be_acknowledged_and_what_comes_is_not_lost(start, n_given, through):
+    outbox = Outbox(ROOM, start)
+    outbox.publish([b"x"] * n_given)
+    with pytest.raises(AcknowledgedUnseen, match=f"number {through} are acknowledged") as caught:
+        outbox.acknowledge(through)
+    assert (caught.value.through, caught.value.last_seq) == (through, start + n_given)
+    outbox.publish([b"next"])
+    assert len(outbox.peek()) == n_given + 1
 
 
 def test_the_ends_of_commits_are_those_of_what_is_kept():
