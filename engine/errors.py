@@ -425,7 +425,7 @@ class StreamChanged(StateIncompatible):
         What to do about it, as a sentence.
     """
 
-    def __init__(self, where: str, reason: str, fix: str = "Run without --resume to begin anew.") -> None:
+    def __init__(self, where: str, reason: str, fix: str = "Run without --resume, or reset the engine.") -> None:
         self.where, self.reason, self.fix = where, reason, fix
         # Not the sentence of its base, which is about a stored value.
         StateError.__init__(self, f"{where} {reason}.{' ' + fix if fix else ''}")

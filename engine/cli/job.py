@@ -59,28 +59,62 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """Records that were read and written, and those that were bad, in or out."""
+
+    n_in: int = 0
+    n_out: int = 0
+    n_rejected: int = 0
+
+
+def counts_of(info: EngineInfo) -> Counts:
+    """Return what the engine has counted, in earlier runs of the job too."""
+    return Counts(
+        sum(slot.n_records for slot in info.slots if slot.slot % 2 == 0),
+        sum(slot.n_records for slot in info.slots if slot.slot % 2),
+        sum(slot.n_rejected for slot in info.slots),
+    )
+
+
+def counts_before(job: Job) -> Counts:
+    """Return what earlier runs of the job have counted, if it goes on; asked for before it does."""
+    fence = job.store.fence if job.store is not None and job.is_resuming else None
+    if fence is None:
+        return Counts()
+    # By slot: of several attachments to one, the last is what the engine goes on with.
+    inputs = {place.slot: place for _, place in sorted(fence.inputs.items()) if place.slot in job.streams}
+    outputs = {place.slot: place for _, place in sorted(fence.outputs.items()) if place.slot in job.streams}
+    return Counts(
+        sum(place.seq_no for place in inputs.values()),
+        sum(place.seq_no for place in outputs.values()),
+        sum(place.n_rejected for place in inputs.values()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """How a job went; `rejects` are the first few."""
+    """How a job went; `rejects` are the first few, and `before` is what earlier runs of it had counted."""
 
     info: EngineInfo
     error: EngineError | None
     seconds: float
     rejects: tuple[Reject, ...]
+    before: Counts = Counts()
 
     @property
     def n_in(self) -> int:
-        """Records read."""
-        return sum(slot.n_records for slot in self.info.slots if slot.slot % 2 == 0)
+        """Records read by this run."""
+        return counts_of(self.info).n_in - self.before.n_in
 
     @property
     def n_out(self) -> int:
-        """Records written."""
-        return sum(slot.n_records for slot in self.info.slots if slot.slot % 2)
+        """Records written by this run."""
+        return counts_of(self.info).n_out - self.before.n_out
 
     @property
     def n_rejected(self) -> int:
-        """Records that were bad, in or out."""
-        return sum(slot.n_rejected for slot in self.info.slots)
+        """Records of this run that were bad, in or out."""
+        return counts_of(self.info).n_rejected - self.before.n_rejected
 
     def summary(self) -> str:
         """Return one sentence about it."""
@@ -153,6 +187,7 @@ async def _perform(
         is_inline=job.is_inline,
     )
     is_interrupted = False
+    before = counts_before(job)
     try:
         last_reject = _last_reject(engine)
         await engine.load(job.model)
@@ -170,7 +205,7 @@ async def _perform(
         info = engine.inspect()
         on_tick(info)
         rejects = engine.rejected(last_reject, N_REASONS)
-        return Done(info, engine.error, time.perf_counter() - started_s, tuple(rejects))
+        return Done(info, engine.error, time.perf_counter() - started_s, tuple(rejects), before)
     except asyncio.CancelledError:
         is_interrupted = True
         raise

@@ -129,7 +129,7 @@ def counted(n: int, noun: str) -> str:
 
 def talk(sentence: str) -> None:
     """Say something to the person, on standard error."""
-    click.echo(sentence, err=True)
+    click.echo(sentence, file=sys.stderr)  # which a progress bar stands in for, so that it is printed above the bar
 
 
 def hint(sentence: str) -> None:

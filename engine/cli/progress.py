@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from engine.cli.job import TICK_S
 
 if TYPE_CHECKING:
     from engine.runtime.info import EngineInfo
 
+_Bar: TypeAlias = "Callable[[EngineInfo], None]"
+_OVER = ("FINISHED", "ERROR")
+
 
 @contextmanager
-def progress_bar(source: Path | None, *, is_shown: bool = True) -> Iterator[Callable[[EngineInfo], None]]:
+def progress_bar(
+    source: Path | None, n_before: int, *, is_shown: bool = True
+) -> Iterator[Callable[[EngineInfo], None]]:
     """Show records, rate and, when `source` is a file whose size is known, how long it will take.
 
-    Yields what takes the engine's word about itself. Off a terminal nothing is shown.
+    Yields what takes the engine's word about itself. Off a terminal nothing is shown, nor where the first word is that
+    the engine is through. Of the records `n_before` are those of earlier runs, which say nothing of the rate.
     """
-    if not (is_shown and sys.stderr.isatty()):
-        yield lambda _info: None
-        return
+    with ExitStack() as stack:
+        bar: _Bar | None = None
 
+        def show(info: EngineInfo) -> None:
+            nonlocal bar
+            if bar is None and info.state not in _OVER:
+                bar = stack.enter_context(_drawn(source, n_before))
+            if bar is not None:
+                bar(info)
+
+        yield show if is_shown and sys.stderr.isatty() else lambda _info: None
+
+
+@contextmanager
+def _drawn(source: Path | None, n_before: int) -> Iterator[_Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -35,11 +55,11 @@ def progress_bar(source: Path | None, *, is_shown: bool = True) -> Iterator[Call
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=size, n_records=0, rate=0.0)
+        started_s = time.monotonic() - TICK_S  # when the engine began: the first word comes a tick later
 
         def show(info: EngineInfo) -> None:
             n_records = sum(slot.n_records for slot in info.slots if slot.slot % 2 == 0)
-            elapsed_s = progress.tasks[bar].elapsed or 0.0
-            rate = n_records / elapsed_s if elapsed_s > 0 else 0.0
+            rate = max(n_records - n_before, 0) / (time.monotonic() - started_s)
             position = next((slot.position for slot in info.slots if slot.slot == 0), None)
             progress.update(bar, completed=position or 0, n_records=n_records, rate=rate)
 

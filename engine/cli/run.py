@@ -15,12 +15,12 @@ import click
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.endpoint import existing_file, find_endpoint
-from engine.cli.job import Done, Job, perform
+from engine.cli.job import Done, Job, counts_before, perform
 from engine.cli.printing import talk
 from engine.cli.progress import progress_bar
 from engine.cli.resuming import TroubleTeller, is_done, keep, resume_command, tell_promise, went_on_at
 from engine.cli.verb import Verb
-from engine.errors import AssetNotFound, ConfigError, nearest
+from engine.errors import AssetNotFound, ConfigError, StateError, StateIncompatible, StreamChanged, nearest
 
 if TYPE_CHECKING:
     from engine.registry import Library, Model
@@ -92,7 +92,7 @@ def run(
             return
         resumed = went_on_at(job)
         try:
-            with progress_bar(existing_file(named[0]), is_shown=not job.is_inline) as show:
+            with progress_bar(existing_file(named[0]), counts_before(job).n_in, is_shown=not job.is_inline) as show:
                 tell_trouble = TroubleTeller()
 
                 def on_tick(info: EngineInfo) -> None:
@@ -103,14 +103,28 @@ def run(
         except KeyboardInterrupt:
             tell_how_to_resume(desk, job)
             raise
+        except StateIncompatible as exc:
+            raise advised(exc, job) from exc.__cause__
         raise_closed_pipe(done)
         talk(f"{done.summary()}{resumed}")
         tell_rejects(done)
         if done.error is not None:
             tell_how_to_resume(desk, job)
+            if isinstance(done.error, StateError):
+                raise advised(done.error, job)  # it has an exit code of its own
             raise click.ClickException(str(done.error))
     if strict and done.n_rejected:
         ctx.exit(exits.FAILURE)
+
+
+def advised(error: StateError, job: Job) -> StateError:
+    """Return the error with what a person at this command can do about it, where its cause is what was resumed."""
+    if not job.is_resuming or not isinstance(error, StateIncompatible):
+        return error
+    fix = "Run without --resume to begin anew."
+    if isinstance(error, StreamChanged):
+        return StreamChanged(error.where, error.reason, fix)
+    return StateIncompatible(error.reason, fix)
 
 
 def tell_how_to_resume(desk: Desk, job: Job) -> None:

@@ -11,6 +11,7 @@ import click
 
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.verb import Verb
+from engine.errors import StreamChanged
 
 _folder = click.Path(file_okay=False, path_type=Path)
 
@@ -55,7 +56,10 @@ def serve(
     if memory is not None:
         given["memory_limit_bytes"] = parse_size(memory)
     settings = replace(Settings.from_env(os.environ), **given)
-    run_server(settings, Library(settings.library or settings.state_dir / "library"), is_fresh=is_fresh)
+    try:
+        run_server(settings, Library(settings.library or settings.state_dir / "library"), is_fresh=is_fresh)
+    except StreamChanged as exc:
+        raise StreamChanged(exc.where, exc.reason, fix="") from exc  # the server has said how to begin anew
 
 
 for option in serve.params:

@@ -81,7 +81,7 @@ def duration_s(written: Written) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", written.text.lower(), re.ASCII)
     if match is None or match[2] not in _SECONDS:
         near = f"{match[1]}s" if match and not match[2] else None
-        raise written.wrong(f"{written.text!r} is not a duration such as 30s, 500ms or 2m", near)
+        raise written.wrong(f"{written.text!r} is not a duration such as 500ms, 30s, 2m or 7d", near)
     seconds = float(match[1]) * _SECONDS[match[2]]
     if not 0.0 < seconds < float("inf"):
         raise written.wrong(f"{written.tag} must be longer than nothing and shorter than for ever, not {written.text}")

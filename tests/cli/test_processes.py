@@ -125,9 +125,13 @@ def _read_terminal(master: int) -> Iterator[bytes]:
 
 
 def test_a_person_sees_a_progress_bar(sample: Path) -> None:
-    shown = on_terminal([*ENGINE, "run", "echo.py", "prices.jsons", "out.jsons"], sample)
+    (sample / "slow.py").write_text("import time\n\ndef action(x):\n    time.sleep(0.1)\n    yield x\n")
+    shown = on_terminal([*ENGINE, "run", "slow.py", "prices.jsons", "out.jsons"], sample)
     assert "10 records" in shown
-    assert "━" in shown
+    promise, _, bar = shown.partition("━")
+    assert bar
+    assert "Slot 0" in promise
+    assert "Slot 0" not in bar
 
 
 def test_a_person_sees_a_drawn_table_and_binary_records_in_hexadecimal(sample: Path) -> None:

@@ -237,6 +237,35 @@ def test_a_run_with_other_streams_is_another_one(stopped: Path, command: Any, st
     assert ran.err.startswith("There is nothing to resume: the run begins at the start.\n")
 
 
+def test_a_run_that_goes_on_counts_what_it_did_itself(stopped: Path, command: Any) -> None:
+    ran = command("run", "--resume", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert "2 records in, 2 out, 0 rejected" in ran.err
+
+
+def test_a_damaged_store_is_refused_by_a_run_that_goes_on_and_removed_by_one_that_begins_anew(
+    stopped: Path, command: Any, tmp_path: Path
+) -> None:
+    (path,) = (tmp_path / "state" / "jobs").glob("*/commits.db")
+    path.write_bytes(b"")
+    run = ["counted.py", "in.jsons", "out.jsons", "--inline"]
+    assert command("run", "--resume", *run).code == 6
+    ran = command("run", *run)
+    assert ran.code == 0
+    assert ran.err.count("is removed, and with it the rejects that were in it.") == 1
+    assert (stopped / "out.jsons").read_text() == '[1,1]\n[2,2]\n[3,"stop"]\n[4,4]\n'
+
+
+def test_state_that_is_too_large_exits_with_6_and_says_what_to_do(sample: Path, command: Any) -> None:
+    (sample / "large.py").write_text(
+        "def begin():\n    global kept\n    kept = b''\n\n"
+        "def action(x):\n    global kept\n    kept = bytes(17 << 20)\n    yield x\n"
+    )
+    ran = command("run", "large.py", "prices.jsons", "out.jsons", "--inline")
+    assert ran.code == 6
+    assert "kept: it takes at least " in ran.err
+    assert "Keep less, or keep it in several variables." in ran.err
+
+
 def test_a_run_that_has_finished_is_not_resumed(stopped: Path, command: Any) -> None:
     arguments = ["counted.py", "in.jsons", "out.jsons", "--inline"]
     assert command("run", *arguments).code == 0
@@ -278,6 +307,15 @@ def test_state_that_does_not_fit_the_script_any_more_exits_with_6_and_names_both
     assert ran.code == 6, ran.err
     assert "'n'" in ran.err
     assert "m" in ran.err
+    assert ran.err.endswith(" Run without --resume to begin anew.\n")
+
+
+def test_an_output_that_was_replaced_says_what_to_do_here(stopped: Path, command: Any) -> None:
+    (stopped / "other.jsons").write_text("x" * 100)
+    (stopped / "other.jsons").replace(stopped / "out.jsons")
+    ran = command("run", "--resume", "counted.py", "in.jsons", "out.jsons", "--inline")
+    assert ran.code == 6
+    assert ran.err.endswith(" Run without --resume to begin anew.\n")
 
 
 def test_a_test_leaves_no_job_behind(sample: Path, command: Any, tmp_path: Path) -> None:
