@@ -10,6 +10,7 @@ from typing import Any
 from engine.registry import Model
 from engine.runtime.fitting import model_schema
 from engine.runtime.intake import Intake
+from engine.runtime.job import Attached, Job
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.settings import Settings
@@ -37,21 +38,37 @@ class Berths:
         self.job_id = secrets.token_hex(4)
         """What tells the job from those of the same name: outputs that a peer gets carry it."""
         self._known: dict[int, Mapping[str, Any]] = {}
-        self.has_model = False
+        self._has_model = False
         """Whether the job that is recalled had a model."""
 
     def recall(self, job: Mapping[str, Any] | None) -> None:
         """Give the streams of a job the numbers again that they had, slot by slot; None begins a new job."""
-        self._known, self.last_number, self.job_id, self.has_model = {}, 0, secrets.token_hex(4), False
+        self._known, self.last_number, self.job_id, self._has_model = {}, 0, secrets.token_hex(4), False
         if job is not None:
-            self.has_model = job["model"] is not None
+            self._has_model = job["model"] is not None
             self.last_number, self.job_id = job["last_number"], job["id"]
             self._known = {one["slot"]: one for one in job["attached"] if not one["is_fading"]}
 
-    @property
-    def is_recalling(self) -> bool:
-        """Some of what the job had attached is not attached again yet."""
-        return bool(self._known)
+    def is_recalling(self, model: Model | None) -> bool:
+        """Say whether some of what the recalled job had is not there again yet; `model` is what is loaded."""
+        return bool(self._known) or (self._has_model and model is None)
+
+    def job(self, model: Model | None, n_jets: int, *, is_paused: bool) -> Job:
+        """Return what is loaded and attached now."""
+        self._has_model = False  # from here on the job is what it is now
+        fading = self._manifold.fading
+        inputs = [
+            Attached(
+                one.number,
+                one.slot,
+                one.stream,
+                one.rejects.number if one.rejects is not None else None,
+                is_fading=one in fading,
+            )
+            for one in self._manifold.sources
+        ]
+        outputs = [Attached(one.number, one.slot, one.stream) for one in self._manifold.outlets.values()]
+        return Job(model, (*inputs, *outputs), n_jets, is_paused, self.last_number, self.job_id)
 
     async def intake(self, slot: int, stream: Stream, model: Model | None) -> Intake:
         """Return an input stream, opened unless only a model that is not there yet can say where its records end.

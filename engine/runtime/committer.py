@@ -80,14 +80,23 @@ class Committer:
         """When the last one was, on the monotonic clock."""
         self.trouble = ""
         """What keeps a commit from going on, while something does."""
+        self.is_stopping = False
+        """Whether a full disk is an error, and nothing to wait for."""
 
     @property
     def fence(self) -> Fence | None:
         """The last committed one."""
         return self._store.fence
 
-    async def pin(self, target: Target) -> None:
+    async def pin(self, target: Target, *, has_begun: bool) -> None:
         """Commit where everything stands, before anything is written that is not there yet.
+
+        Parameters
+        ----------
+        target : Target
+            What is attached.
+        has_begun : bool
+            What ``begin()`` gave is written.
 
         Raises
         ------
@@ -96,7 +105,7 @@ class Committer:
         """
         for outlet in target.outlets:
             outlet.fence = await outlet.flush(0)
-        fence = replace(self._fence(Yield(), {}, target), has_begun=False)
+        fence = replace(self._fence(Yield(), {}, target), has_begun=has_begun)
         await self._keep(Commit(fence=fence, is_synced=self._is_synced(), is_anew=self.is_anew))
         self.is_anew = False
 
@@ -168,6 +177,8 @@ class Committer:
                 return
 
     async def _wait(self, exc: EngineError) -> None:
+        if self.is_stopping:
+            raise exc
         if self.trouble != str(exc):
             self.trouble = str(exc)
             log.error("commit.waits", reason=str(exc))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from engine import metrics
@@ -18,7 +19,7 @@ from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Resumed, Scaled
 from engine.runtime.inspection import inspect_engine
 from engine.runtime.intake import Intake
-from engine.runtime.job import Attached, Job, check_state
+from engine.runtime.job import Job, check_state
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.promise import promise_of
@@ -139,7 +140,7 @@ class Engine:
                     self.manifold.put_hook_outputs(frames)
             else:
                 self.manifold.crew = crew
-            await self._remember()
+                await self._remember()
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
@@ -156,7 +157,10 @@ class Engine:
         """Put a crew in the place of the one before, with the state if it is the same model's."""
         await crew.make_ready(crew.jets, self._saved_for(crew.model))
         self.manifold.crew = crew
-        await self.manifold.pin()
+        await self._remember()  # first: after a kill in between, the fence says whose state it is
+        if self.manifold.ledger.committer.is_anew:
+            self.manifold.cells.clear()
+        await self.manifold.pin(has_begun=False)
 
     def _saved_for(self, model: Model) -> Iterator[Entry] | None:
         """Return the committed state that a model goes on with; of another model, it is forgotten."""
@@ -195,36 +199,53 @@ class Engine:
             if self.manifold.crew is not None:
                 check_fit(self.manifold.crew.model, {slot: stream})
             await (self._attach_output(slot, stream) if slot % 2 else self._attach_input(slot, stream))
-            await self._remember()
             log.info("stream.attached", slot=slot, stream=stream.name, transport=stream.transport)
             await self._start_if_complete()
 
     async def _attach_input(self, slot: int, stream: Stream) -> None:
         crew = self.manifold.crew
         intake = await self._berths.intake(slot, stream, crew.model if crew is not None else None)
-        if (before := self.manifold.replace_intake(intake)) is not None:
-            await before.stop()
-        if self.state is not EngineState.INIT:
-            await self._pin()
+        is_started = self.state is not EngineState.INIT
+        async with self._settled(is_started=is_started):
+            before = self.manifold.replace_intake(intake)
+            # Before anything else: what is accepted from here on is journaled behind it.
+            await self._remember()
+            if before is not None and before.inbox is None:
+                await before.stop()
+            if is_started:
+                await self._pin()
+        if is_started:
             intake.start()
 
     async def _attach_output(self, slot: int, stream: Stream) -> None:
+        before = self.manifold.outlets.get(slot)
+        _check_taken(before)
         outlet = await self._berths.outlet(slot, stream)
-        async with self.manifold.held():
-            await self.manifold.committed()
-            before = self.manifold.outlets.get(slot)
+        is_started = self.state is not EngineState.INIT
+        async with self._settled(is_started=is_started):
             self.manifold.outlets[slot] = outlet
-            if self.state is not EngineState.INIT and self.manifold.crew is not None:
+            await self._remember()
+            if is_started and self.manifold.crew is not None:
                 for jet in self.manifold.crew.jets:
                     jet.code_outputs()
-                await self.manifold.pin()
+                await self._pin()
             if before is not None:
                 await before.close()
 
-    async def _pin(self) -> None:
+    @contextlib.asynccontextmanager
+    async def _settled(self, *, is_started: bool) -> AsyncIterator[None]:
+        """While the engine works, hold it with everything committed."""
+        if not is_started:
+            yield
+            return
         async with self.manifold.held():
             await self.manifold.committed()
-            await self.manifold.pin()
+            yield
+
+    async def _pin(self) -> None:
+        """Commit where the streams stand that are attached now; what ``begin()`` gave stays written, or not."""
+        fence = self.store.fence
+        await self.manifold.pin(has_begun=fence is not None and fence.has_begun)
 
     async def detach(self, slot: int) -> None:
         """Take a stream off its slot; only in INIT."""
@@ -304,6 +325,8 @@ class Engine:
             self._berths.recall(None)
             await asyncio.wrap_future(self.store.clear())
             self.manifold.cells.clear()
+            self.manifold.ledger.committer.is_stopping = False
+            self._gate = Gate(self.manifold)
             self.error, self._starts_paused, self._is_ending, self._finished = None, False, False, None
             self.rejects.latest.clear()
             self._to(Event.RESET)
@@ -326,6 +349,8 @@ class Engine:
             for intake in self.manifold.intakes.values():
                 if intake.inbox is None:
                     await intake.stop()
+                else:
+                    intake.inbox.seal()  # a batch that waits for more is read as it is
             try:
                 async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
                     if self.state is EngineState.RUNNING:
@@ -499,14 +524,15 @@ class Engine:
                     await self._berths.open(intake, crew.model)
             frames = await crew.begin(crew.jets)
             fence = self.store.fence
-            has_begun = fence is not None and fence.has_begun
-            if not has_begun or fence is None or fence.model != crew.model.script.name:
+            if fence is not None and fence.model == crew.model.script.name:
+                cells = (entry for scope in self._cell_scopes() for entry in self.store.entries(scope))
+                self.manifold.cells.load(cells)
+            else:
+                fence = None
+            if fence is None or not fence.has_begun:
                 await self._take_over(crew)
                 self.manifold.put_hook_outputs(frames)
             else:
-                self.manifold.cells.load(
-                    [entry for scope in self._cell_scopes() for entry in self.store.entries(scope)]
-                )
                 await crew.make_ready(crew.jets, self._saved_for(crew.model))
         except EngineError as exc:
             self.on_broken(exc)
@@ -519,34 +545,14 @@ class Engine:
     def _cell_scopes(self) -> list[str]:
         return [scope for scope in self.store.scopes() if scope != SCRIPT]
 
-    @property
-    def _is_recalling(self) -> bool:
-        is_waiting = self._finished is None and self.manifold.crew is None and self._berths.has_model
-        return self._berths.is_recalling or is_waiting
-
     async def _remember(self) -> None:
         """Keep what is loaded and attached, unless that is the half of a job that is being put together again."""
-        if self._is_recalling:
-            return
-        crew, fading = self.manifold.crew, self.manifold.fading
-        self._berths.has_model = False  # from here on the job is what it is now
-        attached = [
-            Attached(
-                one.number,
-                one.slot,
-                one.stream,
-                one.rejects.number if one.rejects is not None else None,
-                is_fading=one in fading,
-            )
-            for one in self.manifold.sources
-        ]
-        attached += [Attached(one.number, one.slot, one.stream) for one in self.manifold.outlets.values()]
+        crew = self.manifold.crew
         model = crew.model if crew is not None else None
-        job = Job(
-            model, tuple(attached), self.n_jets, self._starts_paused, self._berths.last_number, self._berths.job_id
-        )
-        await asyncio.wrap_future(self.store.set_job(job.dump()))
-        self._on_step(Step.REMEMBERED.value)
+        if not self._berths.is_recalling(model or self._finished):
+            job = self._berths.job(model, self.n_jets, is_paused=self._starts_paused)
+            await asyncio.wrap_future(self.store.set_job(job.dump()))
+            self._on_step(Step.REMEMBERED.value)
 
     async def resume(self, library: Library | None) -> Resumed | None:
         """Load and attach again what the store's job had, and go on from its last commit; None without one.
@@ -621,7 +627,7 @@ class Engine:
 
     def on_inputs_ended(self) -> None:
         """Finish: nothing will come any more."""
-        if self.state is EngineState.RUNNING:
+        if self.state is EngineState.RUNNING and not self._is_draining:  # a drain leaves the end to the next engine
             self._to(Event.INPUTS_ENDED)
             self._spawn(self._finish())
 
@@ -673,3 +679,12 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _check_taken(outlet: Outlet | None) -> None:
+    """Refuse to replace a stream that holds outputs which nobody has taken."""
+    if outlet is not None and outlet.n_left:
+        raise StreamError(
+            f"Slot {outlet.slot} ({outlet.stream.name}) holds {outlet.n_left} outputs that nobody has taken yet, and"
+            " another stream would drop them. Have them read or delivered first, or reset the engine."
+        )

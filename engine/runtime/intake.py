@@ -99,6 +99,11 @@ class Intake:
         inner = self.source.inner if isinstance(self.source, BatchedSource) else None
         return inner if isinstance(inner, RestInbox) else None
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will be read."""
+        return self.is_eof or self.is_stopped
+
     def start(self) -> None:
         """Begin to read."""
         self._loop = asyncio.get_running_loop()

@@ -35,6 +35,8 @@ class Yield:
     rejects: list[tuple[Intake, Reject]] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
+    callers: list[Work] = field(default_factory=list)
+    """Works whose callers are answered now: they gave an ``Idempotency-Key``, and what it stands for is kept."""
 
 
 class Interval:
@@ -129,6 +131,7 @@ def _add_input(found: Yield, work: Work, policy: str) -> None:
     found.replayed += work.replayed[:n_kept]
     if work.answer is not None:
         found.answers.append(work.answer)
+        found.callers.append(work)
     if is_called:
         return
     # Sorted: a record that ended the jet is noted before those in front of it are answered.

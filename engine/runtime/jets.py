@@ -69,17 +69,20 @@ class JetOwner(Protocol):
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells."""
 
+    def on_jet_ended(self, jet: Jet) -> None:
+        """Free what a jet that has ended held."""
+
     def on_jet_lost(self, jet: Jet) -> bool:
         """Take back what is not committed, if the jet held state; return whether it did."""
+
+    def on_jet_broken(self, jet: Jet, error: EngineError) -> None:
+        """Stop, if the jet is still of use: it cannot be started again."""
 
     async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
         """Return the committed state that the jet is to hold, once no commit is under way; None if there is none."""
 
     def on_ready(self) -> None:
         """Give work again: the jet was started anew."""
-
-    def on_broken(self, error: EngineError) -> None:
-        """Stop: the jet cannot be started again."""
 
     def on_console(self, line: ConsoleLine) -> None:
         """Take a line that the script printed."""
@@ -113,7 +116,9 @@ class Jet:
         self._last_batch = 0
         self._last_commit = 0
         self._changed: list[Entry] = []
-        self._renewal: EngineError | None = None
+        self._failure: EngineError | None = None
+        """Why the runner that was being started has ended."""
+        self._is_renewed = False
         self._n_vain = 0
         self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
         self._stalled: ModelStalled | None = None
@@ -157,7 +162,8 @@ class Jet:
             The script raised, or its process ended.
         """
         self._coded.clear()
-        self._stalled = None
+        self._stalled = self._failure = None
+        self._is_renewed = False
         self._exited = asyncio.get_running_loop().create_future()
         runner = self._runner = await self._launcher.launch(self.number, self)
         if self.status is JetStatus.STOPPED:  # meanwhile
@@ -180,9 +186,20 @@ class Jet:
         return await self._call(Kind.BEGIN)
 
     def make_ready(self) -> None:
-        """Take work from now on."""
+        """Take work from now on.
+
+        Raises
+        ------
+        ModelError
+            Its process has ended since it was begun.
+        """
+        self._check_alive()
         if self.status is not JetStatus.STOPPED:
             self.status = JetStatus.READY
+
+    def _check_alive(self) -> None:
+        if self._runner is None:
+            raise self._failure or EngineError("The model's process has ended.")
 
     async def restore(self, entries: Iterable[Entry]) -> None:
         """Give the script the state that was committed, in place of what ``begin()`` left.
@@ -192,6 +209,7 @@ class Jet:
         StateError
             It does not fit the script, or is damaged.
         """
+        self._check_alive()
         waiting = self._waiting = asyncio.get_running_loop().create_future()
         try:
             async for frame in frames_of(entries):
@@ -224,8 +242,7 @@ class Jet:
             self._runner.send(frame)
 
     async def _ask(self, frame: bytes) -> list[OutputFrame]:
-        if self._runner is None:
-            raise EngineError("The model's process has ended.")
+        self._check_alive()
         self._collected = []
         self._waiting = asyncio.get_running_loop().create_future()
         self._send(frame)
@@ -252,10 +269,14 @@ class Jet:
         self._changed = []
         self._send(pack_message(Kind.COMMIT, self._last_commit))
 
-    def renew(self, reason: EngineError) -> None:
-        """End the runner and start another one, since the state that it holds must not be committed."""
-        if self._renewal is None and self._runner is not None:
-            self._renewal = reason
+    def renew(self) -> None:
+        """Start another runner, since the state that this one holds must not be committed; what it has is given up.
+
+        One that is not ready gets the committed state in any case.
+        """
+        if self.status is JetStatus.READY and self._runner is not None:
+            self.status, self._is_renewed = JetStatus.RESTARTING, True
+            self._flight.land()
             self._runner.kill()
 
     def _send_part(self, part: Sent) -> None:
@@ -273,6 +294,8 @@ class Jet:
 
     def on_frame(self, kind: Kind, body: memoryview) -> None:
         """Take what the script's side says."""
+        if self._is_renewed:
+            return
         if kind is Kind.OUTPUT:
             self._take(OutputFrame.unpack(body))
         elif kind is Kind.CHANGED:
@@ -301,7 +324,7 @@ class Jet:
             log.warning("state.refused", jet=self.number, name=name, reason=refusal)
             self.kept = {**self.kept, name: (None, refusal)}
         if message["failure"] is not None:
-            self._owner.on_broken(load_error(message["failure"]))
+            self._owner.on_jet_broken(self, load_error(message["failure"]))
             return
         changed, self._changed = self._changed, []
         self._owner.on_changed(changed, Figures(message["n_keys"], message["n_live"], message["size_bytes"]))
@@ -333,6 +356,7 @@ class Jet:
         """Settle what the end of the runner means."""
         runner, self._runner = self._runner, None
         self._launcher.clean(self.number)
+        self._owner.on_jet_ended(self)
         if self._exited is not None and not self._exited.done():
             self._exited.set_result(exit_code)
         if self.status is JetStatus.STOPPED or runner is None:
@@ -341,37 +365,47 @@ class Jet:
         error: EngineError = self._stalled or ModelCrashed(exit_code, runner.cell.describe())
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
+            self._failure = error
             return
+        if self.status is JetStatus.READY:
+            self._settle_loss(runner, error, exit_code)
+        elif not self._is_renewed:
+            self._failure = error  # whoever starts it is told
+            return
+        self.status, is_renewed = JetStatus.RESTARTING, self._is_renewed
+        self._task = asyncio.get_running_loop().create_task(self._restart(error, is_free=is_renewed))
+
+    def _settle_loss(self, runner: Runner, error: EngineError, exit_code: int) -> None:
+        """Say what becomes of what the jet had in work."""
         self._watched = None, 0.0
-        if self._renewal is not None:
-            error, self._renewal = self._renewal, None
-        else:
-            log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
-            n_condemned = self._flight.n_condemned
-            self._flight.judge(runner.cell, error)
-            if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
-                self._n_vain = 0
+        log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
+        n_condemned = self._flight.n_condemned
+        self._flight.judge(runner.cell, error)
+        if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
+            self._n_vain = 0
         self.status = JetStatus.RESTARTING
         if self._owner.on_jet_lost(self):
             self._flight.land()
-        else:
-            for work in self._flight.cut(self.policy):
-                self._owner.on_answer(work)
-        self._task = asyncio.get_running_loop().create_task(self._restart(error))
+            return
+        for work in self._flight.cut(self.policy):
+            self._owner.on_answer(work)
 
     def _give_up(self, error: EngineError) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
         self._flight.give_up(error)
 
-    async def _restart(self, error: EngineError) -> None:
+    async def _restart(self, error: EngineError, *, is_free: bool) -> None:
+        """Start a runner until one is ready; `is_free` does not count the first as a trial."""
         while self.status is JetStatus.RESTARTING:
-            self._n_vain += 1
-            if self._n_vain > self._settings.n_restarts:
-                self._owner.on_broken(error)
-                return
-            backoff_s = self._settings.restart_backoff_s * 2 ** (self._n_vain - 1)
-            await asyncio.sleep(min(backoff_s, self._settings.restart_backoff_max_s))
+            if not is_free:
+                self._n_vain += 1
+                if self._n_vain > self._settings.n_restarts:
+                    self._owner.on_jet_broken(self, error)
+                    return
+                backoff_s = self._settings.restart_backoff_s * 2 ** (self._n_vain - 1)
+                await asyncio.sleep(min(backoff_s, self._settings.restart_backoff_max_s))
+            is_free = False
             self.n_restarts += 1
             metrics.count_restart()
             log.info("jet.restart", jet=self.number, attempt=self._n_vain)
@@ -384,10 +418,11 @@ class Jet:
             except (ModelCrashed, ModelStalled) as exc:
                 error = exc
             except EngineError as exc:
-                self._owner.on_broken(exc)
+                self._owner.on_jet_broken(self, exc)
                 return
             except Exception as exc:  # noqa: BLE001 -- a task's exception is seen by nobody
-                self._owner.on_broken(LaunchFailed(self._launcher.model.script.name, f"{type(exc).__name__}: {exc}"))
+                failure = LaunchFailed(self._launcher.model.script.name, f"{type(exc).__name__}: {exc}")
+                self._owner.on_jet_broken(self, failure)
                 return
         for part in self._flight.land():
             self._send_part(part)

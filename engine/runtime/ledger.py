@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from engine.channel import OutputFrame
 from engine.errors import EngineError
+from engine.log import get_logger
 from engine.runtime.cells import Cells
 from engine.runtime.committer import Committer, Readers, Target
 from engine.runtime.info import Figures
@@ -17,8 +18,13 @@ from engine.runtime.steps import Step
 from engine.runtime.work import Work
 from engine.state.commits import CommitLog, Entry
 
+log = get_logger(__name__)
+
 LARGE_BYTES = 1 << 22
 """An interval whose outputs come to this is committed before its time: 4 MiB."""
+
+MANY_BYTES = 1 << 24
+"""The same for the records that it keeps for another try: 16 MiB."""
 
 IDLE_S = 0.002
 """How long nothing may be there to do before it counts as idle: a source that reads a file takes less for a batch."""
@@ -121,9 +127,19 @@ class Ledger:
         return self.is_empty and self._cut is None and not self._is_ending
 
     @property
-    def is_writing(self) -> bool:
+    def has_cut(self) -> bool:
         """A commit is asked for, or under way."""
         return self._cut is not None
+
+    @property
+    def is_writing(self) -> bool:
+        """A commit is under way that needs nothing more from the jets."""
+        return self._cut is not None and self._cut.interval is not None and self._cut.changed.done()
+
+    @property
+    def is_ending(self) -> bool:
+        """The last commit of the job is asked for, or under way."""
+        return self._is_ending
 
     @property
     def is_cutting(self) -> bool:
@@ -165,7 +181,8 @@ class Ledger:
             return
         is_still = self._owner.is_still
         is_wanted = is_still and (self._is_wanted or self._is_ending)
-        if is_wanted or self._is_due or is_urgent or self._open.output_bytes > LARGE_BYTES:
+        is_large = self._open.output_bytes > LARGE_BYTES or self._open.input_bytes > MANY_BYTES
+        if is_wanted or self._is_due or is_urgent or is_large:
             self._make_cut()
             return
         loop = asyncio.get_running_loop()
@@ -226,9 +243,14 @@ class Ledger:
         target = self._owner.target(is_finished=is_finished)
         try:
             found = await self.committer.commit(interval, [*entries, *cells], target)
-        except EngineError as exc:
+        except Exception as exc:
+            error = exc if isinstance(exc, EngineError) else EngineError(f"A commit failed: {exc!r}.")
+            log.error("commit.failed", reason=str(error), exc_info=error is not exc)
             self._cut = None
-            self._owner.on_broken(exc)
+            for work in interval.works:
+                if work.caller is not None and not work.caller.done():
+                    work.caller.set_exception(error)
+            self._owner.on_broken(error)
             return
         self._cells.confirm()
         self.n_kept = n_scored
@@ -248,7 +270,7 @@ class Ledger:
     def take_back(self) -> list[Work]:
         """Return all works whose state was lost, in order: not those of a commit that has all it needs."""
         cut, works = self._cut, list[Work]()
-        if cut is not None and not (cut.interval is not None and cut.changed.done()):
+        if cut is not None and not self.is_writing:
             self._cut = None
             cut.changed.cancel()
             if cut.interval is not None:
@@ -268,13 +290,16 @@ class Ledger:
             self._is_rolling_back = False
             self._cells.rollback()
 
-    def abandon(self) -> None:
-        """Forget what is open; a commit that has all it needs goes on, see `close`."""
+    def abandon(self) -> list[Work]:
+        """Forget what is open, and return it; a commit that has all it needs goes on, see `close`."""
         self._stop_clocks()
+        works = self._open.works
+        self.committer.is_stopping, self.n_kept = True, self.n_scored
         if self._cut is not None and not self._cut.changed.done():
             self._cut.changed.cancel()
         self._open, self._cut = Interval(), None
         self._is_due = self._is_wanted = self._is_ending = False
+        return works
 
     async def close(self) -> None:
         """Let a commit that is under way come to its end, for a while; after `abandon`."""

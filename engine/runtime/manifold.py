@@ -86,8 +86,9 @@ class Manifold:
         self._queue: deque[Work] = deque()
         self._order: deque[Work | Cut] = deque()
         self._doom: EngineError | None = None
-        self._is_renewing = False
         self._waiters: list[asyncio.Future[None]] = []
+        self._replaying: set[int] = set()
+        """Numbers in the reject log that are being scored again."""
         self.calling_bytes = 0
         """What waits in the queue of records that somebody waits for."""
         self._is_heard = True
@@ -135,14 +136,14 @@ class Manifold:
         await self._until(lambda: self.ledger.is_clear)
 
     def replace_intake(self, intake: Intake) -> Intake | None:
-        """Attach an input stream; return the one before it, unless that has records left and fades away by itself."""
+        """Attach an input stream; return the one before it, which fades away when what it gave is committed."""
         before = self.intakes.get(intake.slot)
         self.intakes[intake.slot] = intake
-        if before is None or before.inbox is None:
-            return before
-        before.inbox.seal()
-        self._fading.append(before)
-        return None
+        if before is not None:
+            self._fading.append(before)
+            if before.inbox is not None:
+                before.inbox.seal()
+        return before
 
     def add_fading(self, intake: Intake) -> None:
         """Take an intake of which only what it holds is left."""
@@ -225,8 +226,16 @@ class Manifold:
         intake = self.intakes.get(slot)
         if intake is None:
             raise StreamError(f"No stream is attached to input slot {slot}.")
-        work = Work(intake, intake.last_seq + 1, list(values), replayed=numbers)
-        intake.last_seq += len(values)
+        fresh = [
+            (number, value) for number, value in zip(numbers, values, strict=True) if number not in self._replaying
+        ]
+        if not fresh:
+            return
+        self._replaying.update(number for number, _ in fresh)
+        work = Work(
+            intake, intake.last_seq + 1, [value for _, value in fresh], replayed=[number for number, _ in fresh]
+        )
+        intake.last_seq += len(fresh)
         _condemn_oversized(work)
         self._queue.append(work)
         self.pump()
@@ -253,7 +262,7 @@ class Manifold:
             if work.fatal is not None:
                 break
         first = self._order[0] if self._order else None
-        if isinstance(first, Work) and first.is_done and not self._is_renewing:
+        if isinstance(first, Work) and first.is_done:
             self._deliver()
 
     def _may_submit(self) -> bool:
@@ -271,7 +280,7 @@ class Manifold:
         self._listen()
 
     def _deliver(self) -> None:
-        while self._order and not self._is_renewing:
+        while self._order:
             item = self._order[0]
             if isinstance(item, Cut):
                 self._order.popleft()
@@ -301,7 +310,8 @@ class Manifold:
             content = dump_error(work.failures[0].error) if work.failures else work.replies
             work.answer = Answer(key, digest, msgpack.packb(content), time.time())
             self.answers[key] = work.answer
-        work.reply()
+        if work.answer is None:
+            work.reply()
         self.ledger.add(work)
 
     def _meet_doom(self, work: Work) -> None:
@@ -310,8 +320,8 @@ class Manifold:
         if self.keeper is not None and work.is_halted:
             if work.n_kept or not self.ledger.is_empty:
                 # The state is that of behind the record by now: what is not committed is scored again, up to it.
-                self._is_renewing = True
-                self.keeper.renew(error)
+                self.keeper.renew()
+                self.on_jet_lost(self.keeper)
                 return
             if (cut := self.ledger.drop_cut()) is not None:
                 self._order.remove(cut)
@@ -327,34 +337,52 @@ class Manifold:
         self._end_if_doomed()
 
     def _end_if_doomed(self) -> None:
-        if self._doom is None or not self.ledger.is_clear:
-            return
-        self.abandon(self._doom)
-        self._owner.on_broken(self._doom)
+        doom = self._doom
+        if doom is not None and self.ledger.is_clear:
+            self.abandon(doom)
+            self._owner.on_broken(doom)
 
     def on_jet_lost(self, jet: Jet) -> bool:
         """Take everything since the last commit back, if the jet that ended held state; return whether it did."""
         crew = self.crew
-        self.cells.release(jet)
         if crew is None or not (crew.keeper is jet or (crew.model.script.uses_cells and jet in crew.jets)):
             return False
-        works = [*self.ledger.take_back(), *(item for item in self._order if isinstance(item, Work))]
-        self._order.clear()
-        self._doom, self._is_renewing = None, False
-        for work in works:
-            work.reset()
-        self._queue.extendleft(reversed(works))
+        if self.ledger.is_ending:
+            self._owner.on_broken(EngineError("The model's process ended behind end(): the job can be resumed."))
+            return True
+        self._take_back()
         if crew.model.script.uses_cells:
             self.ledger.roll_back_cells()
             for other in crew.jets:  # what they have in work has seen what is taken back
                 if other is not jet:
-                    other.renew(EngineError("What another jet had in work is done again."))
-        self._listen()
+                    other.renew()
         return True
+
+    def _take_back(self) -> None:
+        """Queue everything again that is not committed."""
+        works = [*self.ledger.take_back(), *(item for item in self._order if isinstance(item, Work))]
+        self._order.clear()
+        if any(work.fatal is not None for work in works):
+            self._doom = None  # it will be met again
+        for work in works:
+            work.reset()
+            self.calling_bytes += work.size_bytes if work.caller is not None else 0
+        self._queue.extendleft(reversed(works))
+        self._listen()
+
+    def on_jet_ended(self, jet: Jet) -> None:
+        """Free what a jet that has ended held."""
+        self.cells.release(jet)
+
+    def on_jet_broken(self, jet: Jet, error: EngineError) -> None:
+        """Stop, if the jet is one of those that score."""
+        if self.crew is not None and jet in self.crew.jets:
+            self._owner.on_broken(error)
 
     def on_changed(self, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
         self.ledger.on_changed(entries, figures)
+        self._listen()
 
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""
@@ -382,9 +410,9 @@ class Manifold:
         streams = [*(intake.stream for intake in self.sources), *(outlet.stream for outlet in self.all_outlets)]
         return any(stream.is_synced for stream in streams)
 
-    async def pin(self) -> None:
+    async def pin(self, *, has_begun: bool) -> None:
         """Commit where all streams stand, before anything is scored; raises `StoreFailed`."""
-        await self.ledger.committer.pin(self.target(is_finished=False))
+        await self.ledger.committer.pin(self.target(is_finished=False), has_begun=has_begun)
 
     async def finish(self, frames: Iterable[OutputFrame]) -> None:
         """Commit what ``end()`` gave, and that nothing comes any more; then wait until all of it has left.
@@ -415,6 +443,9 @@ class Manifold:
             self._rejects.note(reject)
         for answer in found.answers:
             self.answers.pop(answer.key, None)
+        for work in found.callers:
+            work.reply()
+        self._replaying.difference_update(found.replayed)
 
     @property
     def _waiting_bytes(self) -> int:
@@ -422,8 +453,8 @@ class Manifold:
 
     def _listen(self) -> None:
         """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
-        # A cut that is not reached needs the answers in front of it.
-        is_heard = self._waiting_bytes <= FULL_BYTES or self.ledger.is_cutting or not self.ledger.is_writing
+        # A cut needs the answers in front of it, and the state.
+        is_heard = self._waiting_bytes <= FULL_BYTES or not self.ledger.is_writing
         if is_heard is not self._is_heard:
             self._is_heard = is_heard
             for jet in self.crew.jets if self.crew is not None else ():
@@ -449,9 +480,9 @@ class Manifold:
     def check_end(self) -> None:
         """Tell the owner when all is done."""
         self._fading = [
-            intake for intake in self._fading if not intake.is_eof or intake.position < intake.last_position
+            intake for intake in self._fading if not intake.is_over or intake.position < intake.last_position
         ]
-        is_all_read = bool(self.intakes) and all(intake.is_eof for intake in self.sources)
+        is_all_read = bool(self.intakes) and all(intake.is_over for intake in self.sources)
         if self.is_open and is_all_read and not self._queue and not self._order and self._doom is None:
             self._owner.on_inputs_ended()
 
@@ -466,7 +497,7 @@ class Manifold:
 
     async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
         """Return the committed state for the jet that is to hold it, once no commit is under way."""
-        await self._until(lambda: not self.ledger.is_writing)
+        await self._until(lambda: not self.ledger.has_cut)
         is_keeper = self.crew is not None and self.crew.keeper is jet
         has_state = self.store.fence is not None and not self.ledger.committer.is_anew
         return self.store.entries() if is_keeper and has_state else None
@@ -496,10 +527,11 @@ class Manifold:
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
-        self.is_open, self.calling_bytes, self._is_renewing = False, 0, False
-        works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)]
+        self.is_open, self.calling_bytes, self._doom, self._is_heard = False, 0, None, True
+        works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)] + self.ledger.abandon()
         self._queue, self._order = deque(), deque()
-        self.ledger.abandon()
+        self._replaying.clear()
+        self.answers.clear()
         for work in works:
             if work.caller is not None and not work.caller.done():
                 work.caller.set_exception(error)

@@ -90,7 +90,7 @@ class Outlet:
                 self._poster,
                 f"{self._job}/{self.number}",
                 on_delivered=self.acknowledge,
-                on_broken=self._owner.on_broken,
+                on_broken=self._break,
             )
             self._courier.start()
 
@@ -113,6 +113,11 @@ class Outlet:
     def is_journaled(self) -> bool:
         """Whether the store keeps its outputs until they are acknowledged."""
         return self.outbox is not None and (self.stream.transport == "HTTP" or bool(self.stream.descriptor.durable))
+
+    @property
+    def n_left(self) -> int:
+        """How many outputs wait to be taken by somebody."""
+        return self.outbox.last_seq - self.outbox.acknowledged_seq if self.outbox is not None else 0
 
     @property
     def trouble(self) -> str:
@@ -143,9 +148,13 @@ class Outlet:
     def _identity(self) -> str:
         return self.sink.identity if self.sink is not None else ""
 
+    def _break(self, error: EngineError) -> None:
+        if not self._is_closed:
+            self._owner.on_broken(error)
+
     def acknowledge(self, through: int) -> None:
         """Forget outputs up to and with a sequence number: whoever they were for has them."""
-        if self.outbox is None:
+        if self.outbox is None or self._is_closed:
             return
         through = self.outbox.acknowledge(through)
         if through > self._n_acknowledged:

@@ -224,7 +224,11 @@ def test_a_stream_is_swapped_while_the_engine_runs(rig, within):
         assert (await engine.outputs(1, wait_s=5)).values == [b"1"]
         await engine.attach(0, stream({"Transport": "REST", "Encoding": "utf-8"}, "text"))
         await engine.accept(0, [b"two"])
-        assert (await engine.outputs(1, wait_s=5)).values == [b"1", b'"two"']
+        outputs = await engine.outputs(1, wait_s=5)
+        assert outputs.values == [b"1", b'"two"']
+        with pytest.raises(StreamError, match="holds 2 outputs that nobody has taken"):
+            await engine.attach(1, stream({"Transport": "REST", "Encoding": "utf-8"}, "text"))
+        await engine.outputs(1, after=outputs.last_seq)
         await engine.attach(1, stream({"Transport": "REST", "Encoding": "utf-8"}, "text"))
         await engine.accept(0, [b"three"])
         assert (await engine.outputs(1, wait_s=5)).values == [b"three"]

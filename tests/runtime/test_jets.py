@@ -150,7 +150,7 @@ class FakeOwner:
         self.outlets, self.answers, self.broken, self.n_ready, self.lines = {}, [], [], 0, []
 
         self.changes, self.asks, self.lost = [], [], []
-        self.is_keeper, self.saved = False, None
+        self.is_keeper, self.saved, self.n_ended = False, None, 0
 
     def on_answer(self, work):
         self.answers.append(work)
@@ -175,8 +175,11 @@ class FakeOwner:
     def on_ready(self):
         self.n_ready += 1
 
-    def on_broken(self, error):
+    def on_jet_broken(self, jet, error):
         self.broken.append(error)
+
+    def on_jet_ended(self, jet):
+        self.n_ended += 1
 
     def on_console(self, line):
         self.lines.append(line)
@@ -615,9 +618,27 @@ async def test_a_jet_that_is_renewed_is_started_again_and_nobody_is_blamed():
     bench.owner.is_keeper = True
     work = bench.submit(2)
     bench.runner.works_on(bench.runner.batches[0], 0)
-    bench.jet.renew(EngineError("again"))
+    runner = bench.runner
+    bench.jet.renew()
+    assert not bench.jet.is_ready
+    runner.score()  # its last answers are about what is given up
     await bench.until(lambda: bench.owner.n_ready)
-    assert (len(bench.launcher.runners), work.condemned) == (2, [])
+    assert (len(bench.launcher.runners), work.condemned, work.outputs, bench.owner.answers) == (2, [], {}, [])
+    assert bench.owner.lost == []
+
+
+@on_loop
+async def test_a_jet_that_ends_before_it_is_ready_is_not_made_ready():
+    bench = Bench()
+    await bench.jet.load()
+    await bench.jet.begin()
+    bench.runner.die(3)
+    await bench.until(lambda: bench.owner.n_ended)
+    with pytest.raises(ModelCrashed, match="exit code 3"):
+        await bench.jet.restore([])
+    with pytest.raises(ModelCrashed):
+        bench.jet.make_ready()
+    assert len(bench.launcher.runners) == 1
 
 
 @on_loop
