@@ -9,6 +9,9 @@ from engine.cli.desk import Desk, pass_desk
 from engine.cli.printing import counted, hint, is_readable, output_option, print_json, print_records, print_table, talk
 from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows, tell_promise, tell_unkept
 from engine.cli.verb import VerbGroup
+from engine.errors import AssetNotFound, DescriptorError
+
+OUTPUT = 1  # a slot that is written to, as what gets rejects is
 
 
 def is_literal(text: str) -> bool:
@@ -42,10 +45,19 @@ def verify(desk: Desk, name: str, slot: int | None) -> None:
     It is printed with every default filled in.
     """
     answer = desk.assets.verify_stream(name, slot)
+    if rejects := answer["descriptor"].get("rejects"):
+        _check_rejects(desk, name, rejects["$ref"])
     print_json(answer["descriptor"])
     for note in answer["notes"]:
         talk(f"Note: {note}")
     talk(f"The descriptor of stream {name!r} contains no errors.")
+
+
+def _check_rejects(desk: Desk, name: str, reference: str) -> None:
+    try:
+        desk.assets.verify_stream(reference, OUTPUT)
+    except AssetNotFound as exc:
+        raise DescriptorError("Rejects", f"there is no stream {reference!r} in the library", exc.near, name) from exc
 
 
 @stream.command()

@@ -175,6 +175,16 @@ def test_a_descriptor_is_printed_with_its_defaults(filled: Path, command: Any) -
     assert ran.err == "The descriptor of stream 'rest' contains no errors.\n"
 
 
+def test_a_stream_of_rejects_that_is_not_there_is_named(filled: Path, command: Any) -> None:
+    text = b'{"Transport": {"Type": "file", "Path": "a"}, "Encoding": "json", "Rejects": {"$ref": "rset"}}'
+    command("stream", "add", "bad", stdin=text)
+    ran = command("stream", "verify", "bad")
+    assert (ran.code, ran.out) == (3, "")
+    assert "Rejects: there is no stream 'rset' in the library. Did you mean 'rest'?" in ran.err
+    command("stream", "add", "good", stdin=text.replace(b"rset", b"rest"))
+    assert command("stream", "verify", "good").code == 0
+
+
 def test_a_descriptor_that_does_not_fit_the_slot_is_refused(filled: Path, command: Any) -> None:
     command("stream", "add", "prices", stdin=b'{"Transport": {"Type": "inline", "Data": ["1"]}, "Encoding": "json"}')
     assert command("stream", "verify", "prices", 0).code == 0
