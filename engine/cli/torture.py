@@ -66,7 +66,7 @@ def torture(
     Other engines go on, and what came out is compared with a run that nobody killed. Engines are killed with SIGKILL:
     at every step of a commit in turn, and at random moments; so is the process that runs the script. Without SCRIPT,
     scripts and inputs of the engine's own go through every case. The exit code is 0 when nothing was lost and nothing
-    came twice.
+    came twice. INPUT must take longer than an engine takes to commit: where nothing was resumed, the exit code is 1.
 
     Examples: engine torture model_scripts/average.py prices.jsons
               engine torture --kills 200

@@ -89,6 +89,9 @@ CASES = {
 class Subject(ABC):
     """A script and its input, for one case; made in a folder of its own."""
 
+    must_resume = False
+    """Whether it is an error that nothing was resumed: the built-in inputs are long enough, somebody's may not be."""
+
     def __init__(self, case: Case, folder: Path, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self.case, self.folder, self._command, self._environ = case, folder, command, environ
         self._n_passes = 0
@@ -199,6 +202,8 @@ class Own(Subject):
     library : Path, optional
         The library that has its schemas and attachments.
     """
+
+    must_resume = True
 
     def __init__(
         self,

@@ -12,10 +12,12 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StateError
+from engine.state.sqlite import Peek
 from engine.torture.peers import Feeder, Reader, is_healthy, put
 from engine.torture.posts import read_posts
 from engine.torture.victim import Victim
@@ -72,6 +74,15 @@ class Stage(ABC):
 
     def settle_in(self, victim: Victim) -> None:  # noqa: B027 - most have nothing to do
         """Do what must be done once the engine runs; the first time only."""
+
+    def has_committed(self) -> bool:
+        """Return whether an engine that starts now has records behind it, and some to go; called while none runs."""
+        for folder in (self.folder / "state" / "jobs").glob("*"):
+            with suppress(StateError), Peek(folder) as store:
+                fence = store.fence
+                if fence is not None and not fence.is_finished and any(one.seq_no for one in fence.inputs.values()):
+                    return True
+        return False
 
     @abstractmethod
     def output_size(self) -> int:

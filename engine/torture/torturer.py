@@ -45,6 +45,8 @@ class Report:
         What was wrong, a sentence a pass; and where what it left is kept.
     note : str
         How the outputs were judged, where that needs to be said.
+    has_resumed : bool
+        An engine, or a jet, went on with what one that was killed had committed.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Report:
     recoveries_s: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     note: str = ""
+    has_resumed: bool = False
 
     @property
     def n_kills(self) -> int:
@@ -115,6 +118,11 @@ def torture(
     except TortureFailed as exc:
         report.reasons.append(str(exc))
     report.kills = dict(sorted(plan.done.items()))
+    if subject.must_resume and not report.reasons and not report.has_resumed:
+        report.reasons.append(
+            "Nothing was resumed, so that nothing is proved: no engine that was killed had committed anything."
+            " Give a longer input, or more kills."
+        )
     return report
 
 
@@ -153,6 +161,8 @@ class _Pass:
     def _live(self, life: Life | None) -> bool:
         """Have one engine live its life; return whether the input was through before its end."""
         stage = self._stage
+        if not self._report.has_resumed:
+            self._report.has_resumed = stage.has_committed()
         victim = stage.start(life.step if life is not None else "")
         try:
             if not self._is_settled:
@@ -188,10 +198,12 @@ class _Watch:
         self.worked_s: float | None = None
         """When the first new output came."""
         self._since_s, self._is_recovery = victim.started_s, is_recovery
+        self._is_jet = False
         self._size, self._changed_s = stage.output_size(), victim.started_s
 
     def jet_killed(self) -> None:
-        """Measure until the next output."""
+        """Measure until the next output: an earlier one was seen, so that there is something to go on with."""
+        self._is_jet = True
         self._since_s, self._is_recovery, self.worked_s = time.monotonic(), True, None
 
     def look(self) -> float:
@@ -202,6 +214,8 @@ class _Watch:
             self._changed_s = now_s
             if self.worked_s is None:
                 self.worked_s = now_s
+                if self._is_jet:
+                    self._report.has_resumed = True
                 if self._is_recovery:
                     self._report.recoveries_s.append(now_s - self._since_s)
         elif now_s - self._changed_s > STUCK_S:
