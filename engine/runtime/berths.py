@@ -79,15 +79,22 @@ class Berths:
             It cannot be opened, or not gone on with.
         """
         known = self._known.pop(slot, {})
-        intake = self.fading(self._number(known.get("number")), slot, stream)
-        if stream.rejects is not None:
-            intake.rejects = await self._outlet(self._number(known.get("rejects")), slot, stream.rejects)
+        intake = self._intake(self._number(known.get("number")), slot, stream)
         if model is not None or not stream.needs_model_schema:
             await self.open(intake, model)
+        if stream.rejects is not None:
+            intake.rejects = await self._outlet(self._number(known.get("rejects")), slot, stream.rejects)
         return intake
 
-    def fading(self, number: int, slot: int, stream: Stream) -> Intake:
-        """Return an input stream by its number, not opened."""
+    async def fading(self, one: Attached, model: Model | None) -> Intake:
+        """Return an input stream that was replaced before, with what its journal holds; raises as `intake`."""
+        intake = self._intake(one.number, one.slot, one.stream)
+        if one.rejects is not None and one.stream.rejects is not None:
+            intake.rejects = await self._outlet(one.rejects, one.slot, one.stream.rejects)
+        await self.open(intake, model)
+        return intake
+
+    def _intake(self, number: int, slot: int, stream: Stream) -> Intake:
         fence = self._manifold.store.fence
         start = fence.inputs.get(number) if fence is not None else None
         return Intake(number, start or InputFence(slot), stream, self._manifold)

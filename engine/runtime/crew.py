@@ -59,6 +59,13 @@ class Crew:
         """The jet that holds the state; None where there is none to hold."""
         return None if self.model.script.is_stateless or not self.jets else self.jets[0]
 
+    @property
+    def unkept(self) -> list[str]:
+        """A sentence for each part of the state that cannot be kept."""
+        kept = self.keeper.kept.values() if self.keeper is not None else ()
+        notes = [f"{note.message}." for note in self.model.script.unkept]
+        return [*notes, *(refusal for _, refusal in kept if refusal is not None)]
+
     def policy(self, slot: int) -> str:
         """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
         return self._launcher.policy(slot)

@@ -255,6 +255,7 @@ class Engine:
                 raise StreamError(f"No stream is attached to slot {slot}.")
             if (intake := self.manifold.intakes.pop(slot, None)) is not None:
                 await intake.stop()
+                self.on_faded(intake)
             else:
                 await self.manifold.outlets.pop(slot).close()
             await self._remember()
@@ -575,8 +576,7 @@ class Engine:
             if not one.is_fading:
                 await self.attach(one.slot, one.stream)
             elif self.store.inputs(one.number).values:
-                intake = self._berths.fading(one.number, one.slot, one.stream)
-                await self._berths.open(intake, job.model)
+                intake = await self._berths.fading(one, job.model)
                 if intake.inbox is not None:
                     intake.inbox.seal()
                 self.manifold.add_fading(intake)
@@ -588,8 +588,12 @@ class Engine:
         return Resumed(name, fence.number if fence is not None else 0, positions, self.state.value)
 
     def promise(self) -> list[str]:
-        """Return what is promised for the streams that are attached, a sentence each."""
-        return promise_of(self.streams.items(), is_volatile=self.is_volatile)
+        """Return what is promised for the streams that are attached and for the state, a sentence each."""
+        crew = self.manifold.crew
+        return [
+            *promise_of(self.streams.items(), is_volatile=self.is_volatile),
+            *(f"{refusal} It begins anew after a crash or a restart." for refusal in (crew.unkept if crew else ())),
+        ]
 
     def rejected(self, after: int = 0, limit: int | None = None) -> list[Reject]:
         """Return the reject log behind a number, oldest first."""
@@ -635,6 +639,7 @@ class Engine:
         crew = self.manifold.crew
         try:
             await self.manifold.drained()
+            self.manifold.is_ending = True
             if crew is not None:
                 await self.manifold.finish(await crew.end())
                 await crew.stop(crew.jets)
@@ -642,6 +647,11 @@ class Engine:
             self.on_broken(exc)
         if self.state is EngineState.FINISHING:
             self._to(Event.DRAINED)
+
+    def on_faded(self, intake: Intake) -> None:
+        """Close what takes the rejects of an input stream that is gone."""
+        if intake.rejects is not None:
+            self._spawn(self._close_outlet(intake.rejects))
 
     def on_broken(self, error: EngineError) -> None:
         """Go to ERROR: nothing is read or scored any more, and what was scored before is written."""

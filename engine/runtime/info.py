@@ -102,7 +102,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class FenceInfo:
-    """The last commit: which one it was, and how long ago; `trouble` is what keeps the next one from happening."""
+    """The last commit: which one it was, and how long ago; `trouble` is what holds up the next one, or its outputs."""
 
     number: int
     age_s: float | None

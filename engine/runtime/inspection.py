@@ -44,11 +44,12 @@ def inspect_engine(engine: Engine) -> EngineInfo:
 
 
 def _fence_info(engine: Engine) -> FenceInfo | None:
-    fence, committer = engine.store.fence, engine.manifold.ledger.committer
+    fence, manifold, committer = engine.store.fence, engine.manifold, engine.manifold.ledger.committer
     if fence is None:
         return None
     age_s = None if committer.committed_s is None else time.monotonic() - committer.committed_s
-    return FenceInfo(fence.number, age_s, committer.trouble)
+    troubles = [committer.trouble, *(f"Slot {one.slot}: {one.trouble}" for one in manifold.all_outlets if one.trouble)]
+    return FenceInfo(fence.number, age_s, " ".join(filter(None, troubles)))
 
 
 def _waits_for(engine: Engine, model: Model | None) -> list[str]:

@@ -137,11 +137,6 @@ class Ledger:
         return self._cut is not None and self._cut.interval is not None and self._cut.changed.done()
 
     @property
-    def is_ending(self) -> bool:
-        """The last commit of the job is asked for, or under way."""
-        return self._is_ending
-
-    @property
     def is_cutting(self) -> bool:
         """There is a cut that is not reached."""
         return self._cut is not None and self._cut.interval is None

@@ -44,6 +44,9 @@ class ManifoldOwner(Protocol):
     def on_broken(self, error: EngineError) -> None:
         """Stop: a stream, a jet or a record is broken."""
 
+    def on_faded(self, intake: Intake) -> None:
+        """Let go of an input stream that was replaced: all that it gave is committed."""
+
     def on_console(self, line: ConsoleLine) -> None:
         """Take a line that the script printed."""
 
@@ -80,6 +83,8 @@ class Manifold:
         self.ledger = Ledger(self, store, self.cells, interval_s, on_step, self._is_synced)
         self.is_open = False
         """Whether batches are given to the jets."""
+        self.is_ending = False
+        """Whether ``end()`` is called, or was: nothing can be scored again from here on."""
         self.answers: dict[str, Answer] = {}
         """Answers to requests with an ``Idempotency-Key`` that are not committed yet."""
         self._owner, self._rejects = owner, rejects
@@ -347,7 +352,7 @@ class Manifold:
         crew = self.crew
         if crew is None or not (crew.keeper is jet or (crew.model.script.uses_cells and jet in crew.jets)):
             return False
-        if self.ledger.is_ending:
+        if self.is_ending:
             self._owner.on_broken(EngineError("The model's process ended behind end(): the job can be resumed."))
             return True
         self._take_back()
@@ -479,9 +484,9 @@ class Manifold:
 
     def check_end(self) -> None:
         """Tell the owner when all is done."""
-        self._fading = [
-            intake for intake in self._fading if not intake.is_over or intake.position < intake.last_position
-        ]
+        for intake in [one for one in self._fading if one.is_over and one.position >= one.last_position]:
+            self._fading.remove(intake)
+            self._owner.on_faded(intake)
         is_all_read = bool(self.intakes) and all(intake.is_over for intake in self.sources)
         if self.is_open and is_all_read and not self._queue and not self._order and self._doom is None:
             self._owner.on_inputs_ended()
@@ -527,7 +532,8 @@ class Manifold:
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
-        self.is_open, self.calling_bytes, self._doom, self._is_heard = False, 0, None, True
+        self.is_open = self.is_ending = False
+        self.calling_bytes, self._doom, self._is_heard = 0, None, True
         works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)] + self.ledger.abandon()
         self._queue, self._order = deque(), deque()
         self._replaying.clear()
