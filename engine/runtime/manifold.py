@@ -502,10 +502,11 @@ class Manifold:
 
     async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
         """Return the committed state for the jet that is to hold it, once no commit is under way."""
+        if self.keeper is not jet:
+            return None
         await self._until(lambda: not self.ledger.has_cut)
-        is_keeper = self.crew is not None and self.crew.keeper is jet
         has_state = self.store.fence is not None and not self.ledger.committer.is_anew
-        return self.store.entries() if is_keeper and has_state else None
+        return self.store.entries() if has_state else None
 
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells."""

@@ -27,6 +27,17 @@ def action(x):
 SUMS = [-1] + [sum(range(1, n + 1)) for n in range(1, 3001)]
 """What SUM gives for 1 to 3000."""
 
+DIES_STATELESS = """
+import os, time
+
+def action(x):
+    time.sleep(0.001)
+    if x == {at} and not os.path.exists({flag!r}):
+        open({flag!r}, "w").close()
+        os._exit(3)
+    yield x
+"""
+
 DIES_ONCE = """
 import os
 
@@ -97,6 +108,18 @@ def test_state_and_outputs_are_those_of_a_run_in_which_the_jet_did_not_end(rig, 
         assert await engine.wait(*END) is EngineState.FINISHED
         assert engine.inspect().jets == [] or engine.manifold.crew.jets[0].n_restarts == 1
         assert written(rig) == [[total, n] for n, total in enumerate(SUMS[1:], 1)]
+
+    within(test)
+
+
+@pytest.mark.parametrize("n_jets", [1, 2])
+def test_a_commit_that_waits_for_a_jet_without_state_does_not_keep_it_from_starting_again(rig, within, job, n_jets):
+    async def test():
+        source = DIES_STATELESS.format(at=150, flag=str(rig.folder / "flag"))
+        options = {"commit_interval_s": 0.0, "restart_backoff_s": 0.0, "n_jets": n_jets}
+        engine = await job(source, range(1, 301), **options)
+        assert await engine.wait(*END) is EngineState.FINISHED
+        assert written(rig) == [*range(1, 301)]
 
     within(test)
 
