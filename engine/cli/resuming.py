@@ -13,6 +13,7 @@ import click
 
 from engine.cli.job import Job
 from engine.cli.printing import talk
+from engine.errors import StateLocked
 
 if TYPE_CHECKING:
     from engine.runtime.info import EngineInfo
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
     """Give a run its store, and with `is_resuming` what is in it, else an empty one.
 
-    A run of which an input cannot be read again has none.
+    Of a run of which an input cannot be read again only the rejects are of use later.
 
     Raises
     ------
@@ -36,11 +37,8 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
         It is to go on, and what is kept is damaged.
     """
     reason = unresumable(job)
-    if reason is not None:
-        if is_resuming:
-            raise click.UsageError(f"--resume goes on with inputs that can be read again: {reason}.")
-        yield job
-        return
+    if reason is not None and is_resuming:
+        raise click.UsageError(f"--resume goes on with inputs that can be read again: {reason}.")
     from engine.runtime.steps import Killer
     from engine.state.anew import open_anew
     from engine.state.jobs import job_folder, run_name
@@ -49,7 +47,14 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
     name = run_name(script, {slot: _described(stream) for slot, stream in job.streams.items()})
     folder = job_folder(job.settings.state_dir, name)
     killer = Killer(job.settings.kill_at)
-    with closing(SqliteStore(folder, on_step=killer) if is_resuming else open_anew(folder, killer, talk)) as store:
+    try:
+        opened = SqliteStore(folder, on_step=killer) if is_resuming else open_anew(folder, killer, talk)
+    except StateLocked:
+        if reason is None:
+            raise
+        yield job  # the same script on another pipe: of this one nothing is kept
+        return
+    with closing(opened) as store:
         if is_resuming and store.fence is None:
             talk("There is nothing to resume: the run begins at the start.")
         yield replace(job, name=name, store=store, is_resuming=is_resuming and store.fence is not None)
@@ -95,7 +100,7 @@ def went_on_at(job: Job) -> str:
 
 def resume_command(job: Job, arguments: Sequence[str]) -> str | None:
     """Return the command that goes on with a run that was stopped; None if there is nothing to go on with."""
-    if not any(place.seq_no for place in _places(job)) or "run" not in arguments:
+    if unresumable(job) or not any(place.seq_no for place in _places(job)) or "run" not in arguments:
         return None
     rest = [argument for argument in arguments if argument != "--resume"]
     at = rest.index("run") + 1

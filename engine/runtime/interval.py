@@ -125,9 +125,10 @@ def _add_input(found: Yield, work: Work, policy: str) -> None:
         seq_no=max(before.seq_no, work.first_seq + n_kept - 1),
         n_rejected=before.n_rejected + len(failed - skipped),
     )
-    progress.n_scored += n_kept - len(failed)
-    progress.n_rejected += len(failed - skipped)
-    progress.n_skipped += len(skipped)
+    if not is_called:  # those were counted when they were answered
+        progress.n_scored += n_kept - len(failed)
+        progress.n_rejected += len(failed - skipped)
+        progress.n_skipped += len(skipped)
     found.replayed += work.replayed[:n_kept]
     if work.answer is not None:
         found.answers.append(work.answer)

@@ -315,6 +315,10 @@ class Manifold:
             content = dump_error(work.failures[0].error) if work.failures else work.replies
             work.answer = Answer(key, digest, msgpack.packb(content), time.time())
             self.answers[key] = work.answer
+        if work.caller is not None and not work.caller.done():
+            n_failed = len({failure.index for failure in work.failures})
+            metrics.count_records(work.slot, "scored", len(work.values) - n_failed)
+            metrics.count_records(work.slot, "rejected", n_failed)
         if work.answer is None:
             work.reply()
         self.ledger.add(work)

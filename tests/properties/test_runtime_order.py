@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,14 +83,13 @@ async def run(folder: Path, kinds: list[int], policy: str, watermark: int | None
         await asyncio.wait_for(engine.wait(*END), 60)
         state = engine.state
         [slot] = [slot for slot in engine.inspect().slots if slot.slot == 0]
+        rejects = engine.rejected()
     finally:
         await engine.close()
-    kept = folder / "state" / "rejects.jsonl"
-    rejects = list(map(json.loads, kept.read_text().splitlines())) if kept.exists() else []
     return {
         "state": state,
         "outputs": list(map(int, out.read_text().splitlines())),
-        "rejects": [(reject["seq_no"], reject["stage"]) for reject in rejects],
+        "rejects": [(reject.seq_no, reject.stage) for reject in rejects],
         "n_records": slot.n_records,
     }
 

@@ -221,7 +221,7 @@ class Verbs(RuleBasedStateMachine):
         numbers = list(range(self.number, self.number + n))
 
         async def put() -> None:
-            assert self.engine.accept(0, [b"%d" % number for number in numbers]) == n
+            assert await self.engine.accept(0, [b"%d" % number for number in numbers]) == n
 
         self.attempt(put(), error)
         if error is None:
@@ -266,7 +266,7 @@ class Verbs(RuleBasedStateMachine):
     @rule()
     def fail(self) -> None:
         self.settle()
-        self.engine.accept(0, [b"%d" % POISON, b"7"])
+        self.run(self.engine.accept(0, [b"%d" % POISON, b"7"]))
         self.run(self.engine.wait(ERROR))
         self.state = ERROR
         assert "ValueError" in (self.engine.inspect().error or "")
