@@ -43,7 +43,8 @@ def test_a_declared_name_that_is_too_large_fails_begin(tmp_path):
     source = "# engine.state: table\nimport numpy\ntable = numpy.zeros(3_000_000)\ndef action(x): ...\n"
     _, [failure] = begun(Conversation(tmp_path, source))
     assert str(failure) == (
-        "begin() failed: table: it takes at least 22.9 MiB, and a value of the state may take 16 MiB. Keep less, or keep it in several variables."
+        "begin() failed: table: it takes at least 22.9 MiB, and a value of the state may take 16 MiB."
+        " Keep less, or keep it in several variables."
     )
 
 
