@@ -27,6 +27,7 @@ from benchmarks.score import make_library
 from demo.server import Server
 
 PROMISES: dict[str, str | bool] = {"false": False, "process": "process", "disk": "disk"}
+POLL_S = 0.01  # between two looks at an engine: little beside what is measured
 N_CONNECTIONS = (1, 32)
 N_REQUESTS = 3000
 N_ROUNDS = 5
@@ -104,7 +105,7 @@ def wait_until_scored(side: Side) -> None:
         if time.monotonic() > deadline:
             counts = (slots[0]["n_records"], slots[1]["n_records"])
             raise AssertionError(f"{side.n_sent} records were accepted, and {counts} scored and written")
-        time.sleep(0.01)
+        time.sleep(POLL_S)
 
 
 def measure(scale: float, n_rounds: int) -> dict[str, Any]:

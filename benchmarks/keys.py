@@ -27,7 +27,7 @@ from typing import Any
 
 import msgpack
 
-from benchmarks.durability import ask
+from benchmarks.durability import POLL_S, ask
 from benchmarks.measuring import LOCAL, ROOT, machine, print_table, save, spread
 from demo.server import Server
 
@@ -78,7 +78,7 @@ class Serving:
         """Hand over records and wait until they are scored and committed."""
         for values in iter(lambda: list(_first(records, REQUEST_RECORDS)), []):
             while (status := self._post(values)) == http.client.SERVICE_UNAVAILABLE:
-                time.sleep(0.05)
+                time.sleep(POLL_S)  # the engine has said: try again
             if status != http.client.ACCEPTED:
                 raise RuntimeError(f"POST /input/0: {status}")
             self._n_sent += len(values)
@@ -100,7 +100,7 @@ class Serving:
         while (n := ask(self.port, "GET", "/engine")["slots"][1]["n_records"]) < self._n_sent:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self._n_sent} records were sent, and {n} outputs committed")
-            time.sleep(0.01)
+            time.sleep(POLL_S)
 
     def jet_bytes(self) -> int:
         """Return the private memory of the jet."""
@@ -142,7 +142,7 @@ class Serving:
         while (score := self.score(key, price)) is None:
             if time.monotonic() - started_s > WAIT_S:
                 raise AssertionError("the engine that was started again does not score")
-            time.sleep(0.01)
+            time.sleep(POLL_S)
         if abs(score - expected) > 1e-9:
             raise AssertionError(f"after the restart {score} came, and {expected} is right")
         return time.monotonic() - started_s

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from engine.errors import StreamError
 from engine.log import get_logger
 from engine.runtime.info import RejectInfo
 from engine.state.commits import Reject
+from engine.state.json_rejects import reject_fields
 
 log = get_logger(__name__)
 
@@ -40,17 +39,8 @@ class LatestRejects:
 
 def pack_reject(reject: Reject) -> bytes:
     """Return a reject as it is written to a stream: a JSON object, with the record's bytes as base64."""
-    entry = {
-        "time": datetime.fromtimestamp(reject.time_s, UTC).isoformat(),
-        "slot": reject.slot,
-        "seq_no": reject.seq_no,
-        "position": reject.position,
-        "stage": reject.stage,
-        "error": reject.error,
-        "reason": reject.reason,
-        "traceback": reject.traceback,
-        "value": base64.b64encode(reject.value).decode(),
-    }
+    entry = reject_fields(reject)
+    del entry["number"]  # it is none of the reject log's
     return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
