@@ -34,6 +34,10 @@
         AcknowledgedUnseen
         PeerUnavailable   it is tried again
         ServerUnreachable
+        BrokerRefused     no topic, no permission, a wrong password, no trust
+        BrokerUnreachable
+        RegistryRefused
+        RegistryUnreachable
       StateError          state that cannot be kept or put back
         StateUnkept
         StateTooLarge
@@ -42,6 +46,9 @@
           StreamChanged   what a stream stands for is not what was read or written before
         StateLocked     another engine has it
         StoreFailed     it could not be written; nothing of it is kept
+        CommitAborted   nothing of it holds, and all of it may be done again
+        EngineFenced    another engine works under the same name
+        OffsetsDisagree the group's offsets are not those that the state belongs to
       InvalidTransition
       KeyReused           two requests that say they are one, and are not
     Signal                not a fault
@@ -363,6 +370,56 @@ class ServerUnreachable(StreamError):
         super().__init__(f"No server answers at {url} ({reason}). Start one with: engine serve")
 
 
+class BrokerRefused(StreamError):
+    """Kafka will not do what a stream asks for, and asking again will not help.
+
+    Parameters
+    ----------
+    what : str
+        What cannot be done, such as ``read topic 'prices'``.
+    reason : str
+        Why, without the final stop.
+    fix : str
+        What to do about it, as a sentence.
+    """
+
+    def __init__(self, what: str, reason: str, fix: str = "") -> None:
+        self.what, self.reason, self.fix = what, reason, fix
+        super().__init__(f"Kafka: cannot {what}: {reason}.{' ' + fix if fix else ''}")
+
+
+class BrokerUnreachable(StreamError):
+    """No broker answers; it is tried again where nobody waits for it."""
+
+    def __init__(self, servers: str, reason: str) -> None:
+        self.servers, self.reason = servers, reason
+        super().__init__(f"No Kafka broker answers at {servers}: {reason}.")
+
+
+class RegistryRefused(StreamError):
+    """The schema registry answered, and not what is needed.
+
+    Parameters
+    ----------
+    url : str
+        Its address.
+    reason : str
+        What is wrong, without the final stop.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"The schema registry at {url}: {reason}.")
+
+
+class RegistryUnreachable(StreamError):
+    """The schema registry does not answer; it is asked again."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"No schema registry answers at {url}: {reason}. It is asked again until it does.")
+
+
 class StateError(EngineError):
     """State that cannot be kept or put back."""
 
@@ -457,6 +514,68 @@ class StoreFailed(StateError):
         self.path, self.reason, self.is_full = path, reason, is_full
         fix = " Make room on the disk: what waits is tried again." if is_full else ""
         super().__init__(f"{path} cannot be written: {reason}.{fix}")
+
+
+class CommitAborted(StateError):
+    """A commit was taken back whole.
+
+    Parameters
+    ----------
+    reason : str
+        What was said, without the final stop.
+    is_lost : bool
+        The engine does not own its tasks any more.
+    """
+
+    def __init__(self, reason: str, *, is_lost: bool = False) -> None:
+        self.reason, self.is_lost = reason, is_lost
+        super().__init__(f"A commit was taken back: {reason}.")
+
+
+class EngineFenced(StateError):
+    """Another engine has begun to work under the same name, so that this one may not write any more.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"Another engine works under the name {name!r}, and this one was shut out. Stop one of them, or give it"
+            " another name with --instance."
+        )
+
+
+class OffsetsDisagree(StateError):
+    """A consumer group stands elsewhere than the state that was committed with it.
+
+    Parameters
+    ----------
+    group, topic : str
+        The consumer group and the topic.
+    partition : int
+        The partition.
+    group_offset, state_offset : int or None
+        Where each of them goes on; None where there is nothing.
+    """
+
+    def __init__(
+        self, group: str, topic: str, partition: int, group_offset: int | None, state_offset: int | None
+    ) -> None:
+        self.group, self.topic, self.partition = group, topic, partition
+        self.group_offset, self.state_offset = group_offset, state_offset
+        super().__init__(
+            f"Group {group!r} goes on at offset {_offset(group_offset)} of {topic}[{partition}], and the state that was"
+            f" committed belongs to offset {_offset(state_offset)}: somebody has moved one of them. Say which holds"
+            " with: engine stream seek"
+        )
+
+
+def _offset(offset: int | None) -> str:
+    return "(none)" if offset is None else str(offset)
 
 
 class InvalidTransition(EngineError):

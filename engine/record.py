@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 Position: TypeAlias = int
 """Where to resume once a record is done: the place *after* it. Opaque; only its own source can read it."""
+
+
+class Label(NamedTuple):
+    """What a record carries beside its value.
+
+    Parameters
+    ----------
+    key : bytes or None
+        By which records that belong together are found.
+    timestamp_ms : int or None
+        When it came to be, in milliseconds since 1970.
+    headers : tuple of pairs of str and bytes or None
+        In order; a name may come several times.
+    """
+
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(slots=True)
@@ -20,10 +38,13 @@ class Batch:
         The records as they were read, one encoded value each.
     positions : sequence of int
         For each record, where to resume once it is done.
+    labels : sequence of Label, optional
+        For each record, what it carries beside its value, where the source knows such a thing.
     """
 
     values: list[bytes]
     positions: Sequence[Position]
+    labels: Sequence[Label] | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -142,7 +142,7 @@ class Cells:
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Put back what was committed; entries of scripts' own variables are passed over."""
-        for scope, key, name, value in entries:
+        for scope, key, name, value, _ in entries:
             if scope != SCRIPT:
                 self._put((scope, key, name), value)
 

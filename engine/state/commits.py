@@ -30,12 +30,15 @@ class Entry(NamedTuple):
         The script's name for the variable, or the cell's; empty in a pool.
     value : bytes or None
         The packed value; None when it is forgotten.
+    task : int
+        Whose state it is, where the inputs of a job have partitions: those of this number.
     """
 
     scope: str
     key: bytes
     name: str
     value: bytes | None
+    task: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,22 @@ class OutputFence:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskFence:
+    """What is done for good of one task: partition `task` of every partitioned input.
+
+    Parameters
+    ----------
+    inputs : mapping of int to InputFence
+        By input slot; a position is the offset of the next record.
+    has_begun : bool
+        What ``begin()`` gave is written, or another task's engine writes it.
+    """
+
+    inputs: Mapping[int, InputFence]
+    has_begun: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """What is done for good.
 
@@ -102,6 +121,8 @@ class Fence:
         What ``begin()`` gave is written: it is not repeated.
     is_finished : bool
         All inputs have ended, and ``end()`` was called: there is nothing to resume.
+    tasks : mapping of int to TaskFence
+        Of inputs that have partitions: every task that this engine owns.
     """
 
     number: int
@@ -112,6 +133,7 @@ class Fence:
     outputs: Mapping[int, OutputFence] = field(default_factory=dict)
     has_begun: bool = True
     is_finished: bool = False
+    tasks: Mapping[int, TaskFence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +215,8 @@ class Commit:
         Whether it must survive a power loss, not only the end of the process.
     is_anew : bool
         Forget all state of before, in the same step.
+    membership : object, optional
+        What proves that the engine still owns the tasks of the fence; opaque to all but the store.
     """
 
     fence: Fence
@@ -203,6 +227,7 @@ class Commit:
     answers: Sequence[Answer] = ()
     is_synced: bool = True
     is_anew: bool = False
+    membership: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +262,18 @@ class CommitLog(Protocol):
     def set_job(self, job: Any) -> Future[None]:
         """Keep what the runtime wants to know after a restart: None, numbers, texts, bytes, lists and dicts."""
 
-    def entries(self, scope: str = SCRIPT) -> Iterator[Entry]:
-        """Return the committed state; raises `StateCorrupt`."""
+    def entries(self, scope: str = SCRIPT, task: int = 0) -> Iterator[Entry]:
+        """Return the committed state of a task; raises `StateCorrupt`."""
 
     def scopes(self) -> list[str]:
         """Return the scopes that have entries."""
 
     def commit(self, commit: Commit) -> Future[None]:
-        """Write a commit."""
+        """Write a commit.
+
+        The future may also fail with `CommitAborted`: nothing of it holds, and everything since the last one is to be
+        done again by whoever owns the tasks then.
+        """
 
     def append(
         self,

@@ -121,7 +121,7 @@ class Stores(RuleBasedStateMachine):
         self.store.commit(commit).result()
         if is_anew:
             self.state.clear()
-        for scope, key, name, value in entries:
+        for scope, key, name, value, *_ in entries:
             self.state.pop((scope, key, name), None)
             if value is not None:
                 self.state[scope, key, name] = value

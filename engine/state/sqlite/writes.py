@@ -86,7 +86,7 @@ def commit(changes: Changes, commit: Commit) -> None:
     answers = [(answer, pack_answer(answer)) for answer in commit.answers]
     scopes: dict[str, dict[tuple[bytes, bytes], bytes | None]] = {}
     names: dict[str, bytes] = {}
-    for scope, key, name, value in commit.entries:
+    for scope, key, name, value, _ in commit.entries:
         if name not in names:
             names[name] = key_bytes(name)
         if scope not in scopes:
