@@ -2,17 +2,20 @@
 
 Layouts, little-endian, each array as long as the count before it::
 
-    BATCH   u64 batch, u16 slot, u16 flags, u32 n, u64 first sequence number,
-            u32[n] lengths, values
-    OUTPUT  u64 batch, u32 flags, u32 done, u32 first, u32 n, u32 failures' length, u64 action time (ns),
-            [u32[n] sources, u16[n] slots], u32[n] lengths, failures (msgpack), values
+    BATCH   u64 batch, u16 slot, u16 flags, u32 n, u64 first sequence number, u32 task, u32 keys' length,
+            [u32[n] lengths of keys, keys], [i64[n] timestamps (ms)], u32[n] lengths, values
+    OUTPUT  u64 batch, u32 flags, u32 done, u32 first, u32 n, u32 failures' length, u32 labels' length,
+            u64 action time (ns), [u32[n] sources, u16[n] slots], u32[n] lengths,
+            failures (msgpack), labels (msgpack), values
+
+A length of 2^32 - 1 is a record without a key, and the least of all timestamps one without a timestamp.
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +24,14 @@ import msgpack
 from engine.channel.failures import Failure, dump_error, load_error
 from engine.channel.frames import Kind, pack_frame
 
-_BATCH = struct.Struct("<QHHIQ")
-_OUTPUT = struct.Struct("<QIIIIIQ")
-_SYNCHRONOUS = 1
+_BATCH = struct.Struct("<QHHIQII")
+_OUTPUT = struct.Struct("<QIIIIIIQ")
+_SYNCHRONOUS, _KEYS, _TIMESTAMPS = 1, 2, 4
 _LAST, _PLAIN, _HALTED = 1, 2, 4
+_NO_KEY, _NO_TIMESTAMP = 2**32 - 1, -(2**63)
+
+LabelPart = dict[str, Any]
+"""The fields of a `Label` that a script has set for an output, by name: ``label._replace(**part)`` is the output's."""
 
 
 def pack_message(kind: Kind, message: object) -> bytes:
@@ -44,8 +51,8 @@ def _column(code: str, body: memoryview, at: int, n: int) -> tuple[array[int], i
     return column, end
 
 
-def _cut(body: memoryview, at: int, lengths: Sequence[int]) -> list[bytes]:
-    data = bytes(body[at:])
+def _cut(body: memoryview, lengths: Sequence[int]) -> list[bytes]:
+    data = bytes(body)
     if len(lengths) > 1 and lengths.count(lengths[0]) == len(lengths):  # as all doubles are: a fifth of the time
         return list(struct.unpack(f"{lengths[0]}s" * len(lengths), data))
     values, start = [], 0
@@ -54,6 +61,29 @@ def _cut(body: memoryview, at: int, lengths: Sequence[int]) -> list[bytes]:
         values.append(data[start:end])
         start = end
     return values
+
+
+def _cut_keys(body: memoryview, lengths: Sequence[int]) -> list[bytes | None]:
+    keys = _cut(body, [0 if length == _NO_KEY else length for length in lengths])
+    return [None if length == _NO_KEY else key for key, length in zip(keys, lengths, strict=True)]
+
+
+def _packed_keys(keys: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+    lengths = array("I", [_NO_KEY if key is None else len(key) for key in keys])
+    return lengths.tobytes(), b"".join([key for key in keys if key is not None])
+
+
+def _packed_labels(labels: Mapping[int, LabelPart]) -> bytes:
+    return msgpack.packb(list(labels.items())) if labels else b""
+
+
+def _unpacked_labels(body: memoryview) -> dict[int, LabelPart]:
+    labels = {}
+    for index, part in unpack_message(body) if len(body) else ():
+        if part.get("headers") is not None:
+            part["headers"] = tuple((name, value) for name, value in part["headers"])
+        labels[index] = part
+    return labels
 
 
 @dataclass(slots=True)
@@ -72,6 +102,12 @@ class BatchFrame:
         The records, as the stream gave them.
     is_synchronous : bool
         Somebody waits for the answer: an error is theirs, and never stops the jet.
+    task : int
+        Whose state the records read and change.
+    keys : sequence of bytes or None, optional
+        For each record its message's key, where the source knows such a thing.
+    timestamps_ms : sequence of int or None, optional
+        For each record when it came to be, in milliseconds since 1970, where the source knows such a thing.
     """
 
     batch: int
@@ -79,18 +115,41 @@ class BatchFrame:
     first_seq: int
     values: list[bytes]
     is_synchronous: bool = False
+    task: int = 0
+    keys: Sequence[bytes | None] | None = None
+    timestamps_ms: Sequence[int | None] | None = None
 
     def pack(self) -> bytes:
         """Return the frame."""
-        head = _BATCH.pack(self.batch, self.slot, _SYNCHRONOUS * self.is_synchronous, len(self.values), self.first_seq)
-        return pack_frame(Kind.BATCH, head, array("I", map(len, self.values)).tobytes(), *self.values)
+        flags, columns, keys = _SYNCHRONOUS * self.is_synchronous, [], b""
+        if self.keys is not None:
+            flags |= _KEYS
+            lengths, keys = _packed_keys(self.keys)
+            columns += [lengths, keys]
+        if self.timestamps_ms is not None:
+            flags |= _TIMESTAMPS
+            known = [_NO_TIMESTAMP if time_ms is None else time_ms for time_ms in self.timestamps_ms]
+            columns.append(array("q", known).tobytes())
+        head = _BATCH.pack(self.batch, self.slot, flags, len(self.values), self.first_seq, self.task, len(keys))
+        return pack_frame(Kind.BATCH, head, *columns, array("I", map(len, self.values)).tobytes(), *self.values)
 
     @classmethod
     def unpack(cls, body: memoryview) -> BatchFrame:
         """Return the batch of a frame's body."""
-        batch, slot, flags, n, first_seq = _BATCH.unpack_from(body)
-        lengths, at = _column("I", body, _BATCH.size, n)
-        return cls(batch, slot, first_seq, _cut(body, at, lengths), bool(flags & _SYNCHRONOUS))
+        batch, slot, flags, n, first_seq, task, keys_bytes = _BATCH.unpack_from(body)
+        at = _BATCH.size
+        keys: list[bytes | None] | None = None
+        timestamps_ms: list[int | None] | None = None
+        if flags & _KEYS:
+            lengths, at = _column("I", body, at, n)
+            keys = _cut_keys(body[at : at + keys_bytes], lengths)
+            at += keys_bytes
+        if flags & _TIMESTAMPS:
+            known, at = _column("q", body, at, n)
+            timestamps_ms = [None if time_ms == _NO_TIMESTAMP else time_ms for time_ms in known]
+        lengths, at = _column("I", body, at, n)
+        values = _cut(body[at:], lengths)
+        return cls(batch, slot, first_seq, values, bool(flags & _SYNCHRONOUS), task, keys, timestamps_ms)
 
 
 @dataclass(slots=True)
@@ -117,6 +176,8 @@ class OutputFrame:
         No more frames answer this batch.
     is_halted : bool
         The last failure stopped the jet, as the script's policy asks: the records behind it were not touched.
+    labels : dict of int to LabelPart
+        Of the outputs for which the script has said something of it, by their index in `values`.
     """
 
     batch: int
@@ -128,6 +189,7 @@ class OutputFrame:
     action_ns: int = 0
     is_last: bool = True
     is_halted: bool = False
+    labels: dict[int, LabelPart] = field(default_factory=dict)
 
     def pack(self) -> bytes:
         """Return the frame. One output a record on slot 1, the common case, needs no columns to say so."""
@@ -138,19 +200,21 @@ class OutputFrame:
             msgpack.packb([(f.index, f.stage, dump_error(f.error)) for f in self.failures]) if self.failures else b""
         )
         flags = _LAST * self.is_last | _PLAIN * is_plain | _HALTED * self.is_halted
+        labels = _packed_labels(self.labels)
         return pack_frame(
             Kind.OUTPUT,
-            _OUTPUT.pack(self.batch, flags, self.n_done, first, n, len(failures), self.action_ns),
+            _OUTPUT.pack(self.batch, flags, self.n_done, first, n, len(failures), len(labels), self.action_ns),
             b"" if is_plain else array("I", self.sources).tobytes() + array("H", self.slots).tobytes(),
             array("I", map(len, self.values)).tobytes(),
             failures,
+            labels,
             *self.values,
         )
 
     @classmethod
     def unpack(cls, body: memoryview) -> OutputFrame:
         """Return the answer of a frame's body."""
-        batch, flags, n_done, first, n, failed, action_ns = _OUTPUT.unpack_from(body)
+        batch, flags, n_done, first, n, failed, labeled, action_ns = _OUTPUT.unpack_from(body)
         at = _OUTPUT.size
         sources: Sequence[int] = range(first, first + n)
         slots: Sequence[int] = [1] * n
@@ -162,6 +226,8 @@ class OutputFrame:
             Failure(index, stage, load_error(error))
             for index, stage, error in (unpack_message(body[at : at + failed]) if failed else ())
         ]
-        values = _cut(body, at + failed, lengths)
+        at += failed
+        labels = _unpacked_labels(body[at : at + labeled])
+        values = _cut(body[at + labeled :], lengths)
         is_last, is_halted = bool(flags & _LAST), bool(flags & _HALTED)
-        return cls(batch, n_done, values, sources, slots, failures, action_ns, is_last, is_halted)
+        return cls(batch, n_done, values, sources, slots, failures, action_ns, is_last, is_halted, labels)

@@ -48,12 +48,12 @@ class ChangedFrames:
 
     def __init__(self, send: Callable[[bytes], None], number: int) -> None:
         self._send, self._number = send, number
-        self._entries: list[tuple[bytes, str, bytes | None]] = []
+        self._entries: list[tuple[int, bytes, str, bytes | None]] = []
         self._size_bytes = 0
 
     def put(self, key: bytes, name: str, value: bytes | None) -> None:
         """Take an entry: of which key, under which name, and its packed value or None when it is forgotten."""
-        self._entries.append((key, name, value))
+        self._entries.append((0, key, name, value))
         self._size_bytes += ENTRY_OVERHEAD_BYTES + len(key) + (0 if value is None else len(value))
         if self._size_bytes > FLUSH_BYTES:
             self._send(pack_message(Kind.CHANGED, self._message(is_last=False)))

@@ -167,13 +167,13 @@ class Worker:
             answer.fail(0, "action", answer.failed(0, reason))
 
     def _restore(self, body: memoryview) -> None:
-        is_last, entries = unpack_message(body)
+        is_last, task, entries = unpack_message(body)
         if not self._is_restore_failed:
             try:
                 for key, name, value in entries:
                     self._memory.restore(key, name, value)
                 if is_last:
-                    self._send(pack_message(Kind.RESTORED, {"n_keys": self._memory.finish_restore()}))
+                    self._send(pack_message(Kind.RESTORED, {"task": task, "n_keys": self._memory.finish_restore()}))
             except StateError as exc:
                 self._is_restore_failed = True  # one answer is enough, whatever still comes
                 self._send(pack_message(Kind.FAILED, dump_error(exc)))

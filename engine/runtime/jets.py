@@ -317,7 +317,7 @@ class Jet:
     def _take_changes(self, message: dict[str, Any]) -> None:
         if message["number"] != self._last_commit:
             return
-        self._changed += [Entry(SCRIPT, key, name, value) for key, name, value in message["entries"]]
+        self._changed += [Entry(SCRIPT, key, name, value, task) for task, key, name, value in message["entries"]]
         if not message["is_last"]:
             return
         for name, refusal in message["refusals"]:

@@ -26,7 +26,7 @@ async def frames_of(entries: Iterable[Entry]) -> AsyncIterator[bytes]:
     chunk = await asyncio.to_thread(next, chunks, None)
     while chunk is not None:
         following = await asyncio.to_thread(next, chunks, None)
-        yield pack_message(Kind.RESTORE, [following is None, chunk])
+        yield pack_message(Kind.RESTORE, [following is None, 0, chunk])
         chunk = following
 
 

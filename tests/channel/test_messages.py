@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from engine import errors
 from engine.channel import BatchFrame, Failure, FrameReader, Kind, OutputFrame, dump_error, load_error
+from engine.record import Label
 
 values = st.lists(st.binary(max_size=40), max_size=30)
 
@@ -14,9 +15,23 @@ def body_of(frame: bytes, kind: Kind) -> memoryview:
     return body
 
 
-@given(values, st.integers(0, 2**63), st.integers(0, 65535), st.booleans())
-def test_a_batch_comes_back_as_it_was(records, first_seq, slot, is_synchronous):
-    sent = BatchFrame(7, slot, first_seq, records, is_synchronous)
+def column_of(cells):
+    """Return a column that may be there: one cell for each record, or None."""
+    return st.lists(st.none() | cells, min_size=30, max_size=30) | st.none()
+
+
+@given(
+    values,
+    st.integers(0, 2**63),
+    st.integers(0, 65535),
+    st.booleans(),
+    st.integers(0, 2**31),
+    column_of(st.binary(max_size=9)),
+    column_of(st.integers(-1, 2**62)),
+)
+def test_a_batch_comes_back_as_it_was(records, first_seq, slot, is_synchronous, task, keys, times):
+    keys, times = (None if column is None else column[: len(records)] for column in (keys, times))
+    sent = BatchFrame(7, slot, first_seq, records, is_synchronous, task, keys, times)
     assert BatchFrame.unpack(body_of(sent.pack(), Kind.BATCH)) == sent
 
 
@@ -35,6 +50,34 @@ def test_outputs_keep_their_record_and_slot(outputs):
 def test_one_output_a_record_on_slot_1_costs_four_bytes_and_the_value():
     frame = OutputFrame(1, 100, [b"12345678"] * 100, list(range(100)), [1] * 100)
     assert len(frame.pack()) <= 100 * 12 + 50
+
+
+def test_a_batch_without_keys_and_timestamps_costs_nothing_for_them():
+    assert len(BatchFrame(1, 0, 1, [b"12345678"] * 100).pack()) <= 100 * 12 + 50
+
+
+labels = st.fixed_dictionaries(
+    {},
+    optional={
+        "key": st.none() | st.binary(max_size=9),
+        "timestamp_ms": st.none() | st.integers(0, 2**62),
+        "headers": st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=3).map(tuple),
+    },
+)
+
+
+@given(st.lists(st.none() | labels, max_size=9))
+def test_what_a_script_says_of_an_output_travels_with_it_and_the_rest_is_the_inputs(parts):
+    n, set_labels = len(parts), {index: part for index, part in enumerate(parts) if part is not None}
+    failures = [Failure(n, "input", errors.DecodeError("json", "unexpected end"))]
+    frame = OutputFrame(1, n + 1, [b"v"] * n, list(range(n)), [1] * n, failures, labels=set_labels)
+    got = OutputFrame.unpack(body_of(frame.pack(), Kind.OUTPUT))
+    assert (got.labels, got.values, len(got.failures)) == (set_labels, [b"v"] * n, 1)
+    of_input = Label(b"k", 7, (("a", b"b"),))
+    for part in got.labels.values():
+        assert of_input._replace(**part) == Label(
+            part.get("key", b"k"), part.get("timestamp_ms", 7), part.get("headers", (("a", b"b"),))
+        )
 
 
 def test_failures_travel_with_their_records():

@@ -111,7 +111,7 @@ def test_what_was_committed_of_every_key_is_put_back(tmp_path, pieces):
     first.score(*records("A", "B", "A", None))
     first.commit()
     second = Keeper(tmp_path, COUNTER)
-    assert second.restore(first.entries, pieces) == [(Kind.RESTORED, {"n_keys": 3})]
+    assert second.restore(first.entries, pieces) == [(Kind.RESTORED, {"task": 0, "n_keys": 3})]
     assert second.commit() == {}
     assert scores(second.score(*records("A", "B", None, "C"))) == [3, 2, 2, 1]
     assert {key for key, _ in state_of(second.commit())} == {"A", "B", None, "C"}
@@ -145,7 +145,7 @@ def test_keys_that_give_way_within_an_interval_are_committed_all_the_same(tmp_pa
     }
     assert (talk.figures["n_keys"], talk.figures["n_live"]) == (4, 2)
     assert talk.commit() == {}
-    entries = [(key, name) for message in talk.messages for key, name, _ in message["entries"]]
+    entries = [(key, name) for message in talk.messages for _, key, name, _ in message["entries"]]
     assert len(entries) == len(set(entries))
 
 

@@ -27,7 +27,8 @@ class Keeper(Conversation):
         size = -(-len(entries) // pieces)
         got = []
         for start in range(0, len(entries), size):
-            got += self.ask(pack_message(Kind.RESTORE, [start + size >= len(entries), entries[start : start + size]]))
+            is_last, rows = start + size >= len(entries), entries[start : start + size]
+            got += self.ask(pack_message(Kind.RESTORE, [is_last, 0, rows]))
         return [(kind, unpack_message(body)) for kind, body in got]
 
     def commit(self, number=1):
@@ -41,7 +42,7 @@ class Keeper(Conversation):
         self.figures = self.messages[-1]
         changed = {}
         for message in self.messages:
-            for key, name, value in message["entries"]:
+            for _, key, name, value in message["entries"]:
                 changed[key, name] = value
         for place, value in changed.items():
             if value is None:
@@ -80,7 +81,7 @@ def test_what_was_committed_is_put_back_and_counts_as_committed(tmp_path, pieces
     first.score(1, 2)
     first.commit()
     second = Keeper(tmp_path, SUMS)
-    assert second.restore(first.entries, pieces) == [(Kind.RESTORED, {"n_keys": 0})]
+    assert second.restore(first.entries, pieces) == [(Kind.RESTORED, {"task": 0, "n_keys": 0})]
     assert second.commit() == {}
     assert second.score(3) == [(1, 6)]
     assert values_of(second.commit()) == {"total": 6, "seen": [1, 2, 3]}

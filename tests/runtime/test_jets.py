@@ -65,12 +65,12 @@ class FakeRunner:
         elif kind in (Kind.BEGIN, Kind.END):
             self.say(OutputFrame(unpack_message(body), 1).pack())
         elif kind is Kind.RESTORE:
-            is_last, rows = unpack_message(body)
+            is_last, task, rows = unpack_message(body)
             self.restored += rows
             if is_last:
-                self.say(pack_message(Kind.RESTORED, {"n_keys": 0}))
+                self.say(pack_message(Kind.RESTORED, {"task": task, "n_keys": 0}))
         elif kind is Kind.COMMIT:
-            self.say_changed(unpack_message(body), [[b"", "total", b"7"]])
+            self.say_changed(unpack_message(body), [[0, b"", "total", b"7"]])
 
     def say(self, frame):
         [(kind, body)] = FrameReader().feed(frame)
@@ -580,8 +580,8 @@ async def test_a_commit_gives_the_owner_what_has_changed_once_all_of_it_is_there
     bench = await Bench().ready()
     bench.launcher.runners[0].silent.add(Kind.COMMIT)
     bench.jet.commit()
-    bench.runner.say_changed(1, [[b"", "total", b"7"]], is_last=False)
-    bench.runner.say_changed(1, [[b"", "gone", None]])
+    bench.runner.say_changed(1, [[0, b"", "total", b"7"]], is_last=False)
+    bench.runner.say_changed(1, [[0, b"", "gone", None]])
     await bench.until(lambda: bench.owner.changes)
     [(entries, figures)] = bench.owner.changes
     assert entries == [Entry(SCOPE, b"", "total", b"7"), Entry(SCOPE, b"", "gone", None)]
