@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from engine.record import Batch, Position
+from engine.record import Batch, Outgoing, Position
 
 
 class Source(Protocol):
@@ -52,13 +52,26 @@ class ByteSource(Protocol):
 class Sink(Protocol):
     """Where output records go, in order."""
 
-    def write(self, values: Sequence[bytes]) -> None:
+    @property
+    def wants_labels(self) -> bool:
+        """Whether `write` is to be told what the records carry beside their values."""
+
+    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:
         """Take the records; blocks while there is no room.
 
         Not promised: that they are safe. Only `flush` says so.
 
+        Parameters
+        ----------
+        values : sequence of bytes
+            The records.
+        labels : sequence of Outgoing, optional
+            For each record, what it carries beside its value; always there for a sink that wants them.
+
         Raises
         ------
+        CommitAborted
+            What was written since the last commit will never be seen.
         DeliveryFailed
             None of what was written since the last `flush` may be taken as delivered. After a `DiskFull` it is not
             there any more, and can be written again.
@@ -66,6 +79,15 @@ class Sink(Protocol):
 
     def flush(self) -> Position:
         """Make everything written so far safe, and return the position behind it (bytes or records, the sink's own)."""
+
+    def cut(self, position: Position) -> None:
+        """Take away what was written behind a position that `flush` returned, where that can be done at all.
+
+        Raises
+        ------
+        DeliveryFailed
+            It cannot be taken away from where it should be.
+        """
 
     def close(self) -> None:
         """Flush and let go. May be called twice, and from any thread.
@@ -86,6 +108,9 @@ class ByteSink(Protocol):
 
     def flush(self) -> Position:
         """As `Sink.flush`; the position is a count of bytes."""
+
+    def cut(self, position: Position) -> None:
+        """As `Sink.cut`."""
 
     def close(self) -> None:
         """As `Sink.close`."""

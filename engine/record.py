@@ -28,6 +28,23 @@ class Label(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+class Outgoing(NamedTuple):
+    """What an output carries beside its value, on its way to a sink that has use for it.
+
+    Parameters
+    ----------
+    key, timestamp_ms, headers
+        As of a `Label`: those of the record that it came from, unless the script said otherwise.
+    task : int
+        From which partition of the input that record came; 0 where it has none.
+    """
+
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    task: int = 0
+
+
 @dataclass(slots=True)
 class Batch:
     """What one read of a source returned: raw records, column by column.

@@ -22,6 +22,7 @@ from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.intake import Intake
 from engine.runtime.interval import Yield
 from engine.runtime.jets import Jet
+from engine.runtime.lanes import Lane
 from engine.runtime.ledger import Cut, Ledger
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import LatestRejects
@@ -81,6 +82,14 @@ class Manifold:
         self.crew: Crew | None = None
         self.store, self.cells = store, Cells()
         self.ledger = Ledger(self, store, self.cells, interval_s, on_step, self._is_synced)
+        self.lanes: dict[tuple[int, int], Lane] = {}
+        """Partitions of inputs that the engine owns, by slot and task."""
+        self.on_lost: Callable[[frozenset[int]], None] = lambda _: None
+        """Called when an abort says that tasks are lost: their lanes are gone, as after `drop`."""
+        self.membership: Any = None
+        """What proves that the engine owns its tasks; goes with every commit."""
+        self.is_tasked = False
+        """Whether every task has a state of its own."""
         self.is_open = False
         """Whether batches are given to the jets."""
         self.is_ending = False
@@ -169,6 +178,40 @@ class Manifold:
         """Every outlet, those for rejects too."""
         rejects = {intake.rejects for intake in self.sources if intake.rejects is not None}
         return [*self.outlets.values(), *rejects]
+
+    def use(self, store: CommitLog) -> None:
+        """Keep commits in another store; only before anything is scored."""
+        raise NotImplementedError
+
+    def add_lanes(self, lanes: Iterable[Lane]) -> None:
+        """Take records of these partitions from now on; `restore` comes first."""
+        raise NotImplementedError
+
+    async def restore(self, task: int, entries: Iterable[Entry]) -> int:
+        """Give the jets the committed state of a task; return how many keys it has.
+
+        Raises
+        ------
+        StateError
+            It does not fit the script, or is damaged.
+        """
+        raise NotImplementedError
+
+    async def release(self, tasks: Iterable[int]) -> None:
+        """Let go of tasks for good: what jets have of them is finished and committed, what waits is dropped.
+
+        When this returns their lanes are gone, and nothing of them will be committed any more.
+
+        Raises
+        ------
+        EngineError
+            The engine has stopped meanwhile.
+        """
+        raise NotImplementedError
+
+    async def drop(self, tasks: Iterable[int]) -> None:
+        """Let go of tasks that are lost: nothing of them is committed, and what is not is taken back."""
+        raise NotImplementedError
 
     async def settled(self) -> None:
         """Wait until what was accepted and read before this call is scored and committed."""

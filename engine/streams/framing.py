@@ -8,7 +8,7 @@ from typing import Protocol
 
 from engine.errors import EndOfStream
 from engine.ports import ByteSink, ByteSource, Envelope
-from engine.record import Batch, Position
+from engine.record import Batch, Outgoing, Position
 
 _READ_BYTES = 1 << 18  # 256 KiB: a few thousand records at a time, and little beside the limit of one record
 
@@ -105,10 +105,12 @@ class FramedSink:
         An envelope's: from records to the bytes to write.
     """
 
+    wants_labels = False
+
     def __init__(self, sink: ByteSink, wrap: Callable[[Sequence[bytes]], bytes]) -> None:
         self._sink, self._wrap = sink, wrap
 
-    def write(self, values: Sequence[bytes]) -> None:
+    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:  # noqa: ARG002 -- bytes carry none
         """Write the records in one piece."""
         if values:
             self._sink.write(self._wrap(values))
@@ -116,6 +118,10 @@ class FramedSink:
     def flush(self) -> Position:
         """Make them safe."""
         return self._sink.flush()
+
+    def cut(self, position: Position) -> None:
+        """Take away the bytes behind the position."""
+        self._sink.cut(position)
 
     @property
     def identity(self) -> str:

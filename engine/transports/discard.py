@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import DeliveryFailed
-from engine.record import Position
+from engine.record import Outgoing, Position
 
 
 class DiscardSink:
@@ -15,7 +15,9 @@ class DiscardSink:
         self._n_taken = 0
         self._is_closed = False
 
-    def write(self, values: Sequence[bytes]) -> None:
+    wants_labels = False
+
+    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:  # noqa: ARG002 -- none are kept
         """Count the records."""
         if self._is_closed:
             raise DeliveryFailed("discard", "it is closed")
@@ -24,6 +26,10 @@ class DiscardSink:
     def flush(self) -> Position:
         """Return how many records were taken."""
         return self._n_taken
+
+    def cut(self, position: Position) -> None:
+        """Count on from there."""
+        self._n_taken = position
 
     def close(self) -> None:
         """Take no more."""

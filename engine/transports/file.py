@@ -203,6 +203,15 @@ class FileSink:
             self._sync()
         return self._length
 
+    def cut(self, position: Position) -> None:
+        """Take away the bytes behind the position; what a pipe, a device or standard output has got stays there."""
+        with self._file.in_use:
+            if self._file.is_closed:
+                raise DeliveryFailed(self._name, "it is closed")
+            self._safe_length = position
+            self._cut()
+            self._sync()
+
     def close(self) -> None:
         """Flush and close; of standard output, only the handle."""
         self._file.close(self._finish)

@@ -115,3 +115,18 @@ def test_bytes_arrive_and_the_position_is_their_number(byte_sink_case, tmp_path)
         sink.write(b"6")
     with pytest.raises(DeliveryFailed):
         sink.flush()
+
+
+def test_what_is_behind_a_cut_is_gone_and_what_is_written_next_takes_its_place(sink_case, tmp_path):
+    sink, contents = sink_case.opened(tmp_path)
+    sink.write([b"1"])
+    place = sink.flush()
+    sink.write([b"2"])
+    sink.flush()
+    sink.write([b"3"])
+    sink.cut(place)
+    assert sink.flush() == place
+    sink.write([b"4"])
+    sink.flush()
+    assert contents() in (b"1\n4\n", None)
+    sink.close()
