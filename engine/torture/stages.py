@@ -270,7 +270,7 @@ class RestStage(ServedStage):
 class HttpStage(ServedStage):
     """``engine serve`` from a client that sends to a server that outputs are posted to."""
 
-    QUIET_S = 3.0  # nothing was posted for so long after everything was accepted: it has all come
+    QUIET_S = 3.0  # an engine at work posted nothing for so long after everything was accepted: it has all come
 
     def __init__(self, *args: Any, sink: Mapping[str, Any], **options: Any) -> None:
         port = free_port()
@@ -282,6 +282,7 @@ class HttpStage(ServedStage):
         )
         self._counted_bytes, self._counted_n = 0, 0
         self._size, self._grown_s = 0, time.monotonic()
+        self._answering: Victim | None = None
 
     def output_size(self) -> int:
         """Return it; see `Stage`."""
@@ -290,10 +291,14 @@ class HttpStage(ServedStage):
             self._size, self._grown_s = size, time.monotonic()
         return size
 
-    def is_through(self, victim: Victim) -> bool:  # noqa: ARG002 - the receiver knows
+    def is_through(self, victim: Victim) -> bool:
         """Return it; see `Stage`."""
         if not self.feeder.is_through:
             return False
+        if self._answering is not victim:  # it may still have to post what one before it has left
+            if not is_healthy(self.port):
+                return False
+            self._answering, self._grown_s = victim, time.monotonic()
         if self.output_size() != self._counted_bytes:
             self._counted_bytes, self._counted_n = self._size, len(self.outputs())
         is_quiet = time.monotonic() - self._grown_s > self.QUIET_S
