@@ -1,0 +1,152 @@
+"""One Kafka broker: its settings, its folder and its process."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import ServerDied
+from testbed.java import find_java
+from testbed.maven import fetch
+from testbed.process import ServerProcess
+
+VERSION = "4.3.1"
+
+# The jars alone bring no logger, and a broker without one dies in silence: log4j-slf4j-impl is the one it looks for.
+_ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
+_CLUSTER_ID = "dGVzdGJlZC1rYWZrYQAAAA"  # any 16 bytes as URL-safe base64; all clusters here are strangers to each other
+_JAVA_OPTIONS = (
+    "-XX:+UseSerialGC",  # the others spread over cores that the tests need
+    "-Dlog4j2.level=WARN",
+)
+_START_FAST = "-XX:TieredStopAtLevel=1"  # a broker that lives for one test never earns the costly compiler back
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one broker of a cluster listens."""
+
+    number: int
+    port: int
+    controller_port: int
+
+    @property
+    def address(self) -> str:
+        """Where clients connect."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def vote(self) -> str:
+        """How the settings of the quorum name it."""
+        return f"{self.number}@127.0.0.1:{self.controller_port}"
+
+
+def _settings(place: Place, places: Sequence[Place], folder: Path, protocol: str) -> dict[str, str]:
+    n_copies = min(len(places), 3)
+    n_in_sync = max(1, n_copies - 1)  # one may be down
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(place.number),
+        "controller.quorum.voters": ",".join(each.vote for each in places),
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{protocol}://{place.address},CONTROLLER://127.0.0.1:{place.controller_port}",
+        "advertised.listeners": f"{protocol}://{place.address}",
+        "inter.broker.listener.name": protocol,
+        "listener.security.protocol.map": f"{protocol}:{protocol},CONTROLLER:PLAINTEXT",
+        "log.dirs": str(folder / "data"),
+        # A topic that nobody made is an error here: a misspelled name must not become a topic.
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": str(n_copies),
+        "min.insync.replicas": str(n_in_sync),
+        # One partition each: they are made when first used, and the first to use them waits for it.
+        "offsets.topic.num.partitions": "1",
+        "offsets.topic.replication.factor": str(n_copies),
+        "transaction.state.log.num.partitions": "1",
+        "transaction.state.log.replication.factor": str(n_copies),
+        "transaction.state.log.min.isr": str(n_in_sync),
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": str(n_copies),
+        "share.coordinator.state.topic.min.isr": str(n_in_sync),
+        # Waits that make sense among strangers, and in a test are only waiting.
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.min.heartbeat.interval.ms": "100",
+        "group.consumer.session.timeout.ms": "6000",
+        "group.consumer.heartbeat.interval.ms": "500",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
+        # A broker that was killed is let in again when its session is over.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "300",
+        "log.cleaner.backoff.ms": "1000",
+        # The cleaner takes this from the heap at the start: the 128 MiB of the default are half of it.
+        "log.cleaner.dedupe.buffer.size": str(8 << 20),
+    }
+
+
+class Broker:
+    """One broker that can be started, stopped and killed; it keeps its port and its data."""
+
+    def __init__(
+        self,
+        place: Place,
+        places: Sequence[Place],
+        folder: Path,
+        *,
+        protocol: str = "PLAINTEXT",
+        config: Mapping[str, str],
+        heap_mib: int,
+        is_long_lived: bool,
+    ) -> None:
+        self.place = place
+        self._folder = folder
+        self._config = _settings(place, places, folder, protocol) | dict(config)
+        self._java_options = [f"-Xmx{heap_mib}m", *_JAVA_OPTIONS, *([] if is_long_lived else [_START_FAST])]
+        self._process: ServerProcess | None = None
+
+    @property
+    def name(self) -> str:
+        """What an error calls it."""
+        return f"Kafka broker {self.place.number} at {self.place.address}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives; it may not be ready yet."""
+        return self._process is not None and self._process.is_running
+
+    @property
+    def process(self) -> ServerProcess:
+        """The process of the last start."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._process
+
+    def format(self, *options: str) -> None:
+        """Make its data folder, before the first start; the options are those of Kafka's storage tool."""
+        self._folder.mkdir(parents=True)
+        self._settings_file.write_text("".join(f"{key}={value}\n" for key, value in self._config.items()))
+        arguments = ["format", "-t", _CLUSTER_ID, "-c", str(self._settings_file), *options]
+        ran = subprocess.run(
+            self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True, timeout=120
+        )
+        if ran.returncode:
+            raise ServerDied(self.name, "could not make its data folder", ran.stdout + ran.stderr)
+
+    def start(self) -> None:
+        """Start its process; it is ready somewhat later."""
+        log = self._folder / "broker.log"
+        self._process = ServerProcess(self._java("kafka.Kafka", str(self._settings_file)), self._folder, log)
+
+    @property
+    def _settings_file(self) -> Path:
+        return self._folder / "server.properties"
+
+    def _java(self, main: str, *arguments: str) -> list[str]:
+        return [find_java(), *self._java_options, "-cp", f"{kafka_jars()}/*", main, *arguments]
+
+
+def kafka_jars() -> Path:
+    """Return the folder of Kafka's jars; fetch them if they are not there."""
+    return fetch(f"kafka-{VERSION}", _ARTIFACTS)

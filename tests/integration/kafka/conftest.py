@@ -1,0 +1,49 @@
+"""A real broker for the whole test run, and topics that no two tests share."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from testbed.errors import TestbedError
+from testbed.kafka import KafkaCluster
+
+
+class MakeTopic(Protocol):
+    """What the fixture ``topic`` is: make a topic of a name that no other test has, and return the name."""
+
+    def __call__(self, n_partitions: int = 1, **config: str | int) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaCluster]:
+    """One broker for all tests that do not harm it; whoever kills a broker starts a cluster of their own."""
+    try:
+        cluster = KafkaCluster()
+        cluster.start()
+    except TestbedError as missing:
+        pytest.skip(str(missing))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Return a name for a group, a model or a transactional id that no other test has."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', request.node.name.lower())[:60].strip('-')}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def topic(kafka: KafkaCluster, name: str) -> MakeTopic:
+    """Make topics on the one broker: ``topic(3, cleanup_policy="compact")`` returns the name of a new one."""
+    made: list[str] = []
+
+    def make(n_partitions: int = 1, **config: str | int) -> str:
+        made.append(kafka.create_topic(f"{name}-{len(made)}", n_partitions, **config))
+        return made[-1]
+
+    return make
