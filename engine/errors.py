@@ -18,6 +18,7 @@
         DecodeError
         EncodeError
         SchemaMismatch    also: two schemas that do not fit, when a stream is attached
+        SchemaUnknown     the schema registry has none that the record could be read with
       ModelError          the script or its process
         ScriptInvalid
         HookMissing
@@ -49,11 +50,13 @@
         CommitAborted   nothing of it holds, and all of it may be done again
         EngineFenced    another engine works under the same name
         OffsetsDisagree the group's offsets are not those that the state belongs to
+        BoundElsewhere  the job belongs to another state directory
       InvalidTransition
       KeyReused           two requests that say they are one, and are not
     Signal                not a fault
       EndOfStream
       RetryAfter
+      CommitUnknown       nobody has said yet what became of it
 
 An error takes fields and writes its own sentence; where someone must act, its last sentence says what to do. Raise it
 ``from`` what caused it.
@@ -204,6 +207,24 @@ class SchemaMismatch(DataError):
     def __init__(self, path: str, expected: str, got: str) -> None:
         self.path, self.expected, self.got = path, expected, got
         super().__init__(f"{f'Field {path!r}: ' if path else ''}{expected} expected, got {got}.")
+
+
+class SchemaUnknown(DataError):
+    """A record names a schema that its registry does not have, or that is of no use for it.
+
+    Parameters
+    ----------
+    url : str
+        The registry's address.
+    key : str
+        The schema's number, or its GUID.
+    reason : str
+        What is wrong, as a sentence without the final stop.
+    """
+
+    def __init__(self, url: str, key: str, reason: str) -> None:
+        self.url, self.key, self.reason = url, key, reason
+        super().__init__(f"The record was written with schema {key} of the registry at {url}: {reason.rstrip('.')}.")
 
 
 class ModelError(EngineError):
@@ -574,6 +595,25 @@ class OffsetsDisagree(StateError):
         )
 
 
+class BoundElsewhere(StateError):
+    """A job has files or inboxes in a state directory, and another one asks to go on with it.
+
+    Parameters
+    ----------
+    topic : str
+        The job's changelog.
+    home, other : str
+        What tells the state directory that it is bound to from others, and the one that asks.
+    """
+
+    def __init__(self, topic: str, home: str, other: str) -> None:
+        self.topic, self.home, self.other = topic, home, other
+        super().__init__(
+            f"The job of {topic} reads or writes what only one machine has, and is bound to the state directory with the"
+            f" id {home}; this one is {other}. Start it with that state directory, or give its streams another Group."
+        )
+
+
 def _offset(offset: int | None) -> str:
     return "(none)" if offset is None else str(offset)
 
@@ -630,6 +670,20 @@ class RetryAfter(Signal):
     def __init__(self, seconds: float, reason: str = "") -> None:
         self.seconds, self.reason = seconds, reason
         super().__init__(f"{reason}{' ' if reason else ''}Try again in {seconds:g} s.")
+
+
+class CommitUnknown(Signal):
+    """A broker was told to commit, and does not answer: look at what was written, once it does.
+
+    Parameters
+    ----------
+    reason : str
+        What went wrong, without the final stop.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"It is not known what became of a commit: {reason}.")
 
 
 def restore(kind: str, sentence: str, fields: Mapping[str, Any]) -> EngineError:
