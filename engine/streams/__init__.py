@@ -1,8 +1,10 @@
 """Streams: from a descriptor to a source of raw records, or to a sink for them."""
 
 from engine.streams.batching import BatchedSource
+from engine.streams.connecting import connection_of
 from engine.streams.descriptor import INHERIT, StreamDescriptor, describe
 from engine.streams.given import given_stream
+from engine.streams.kafka import KafkaTransport
 from engine.streams.literals import parse_endpoint, parse_literal
 from engine.streams.opening import open_sink, open_source, sample
 from engine.streams.parsing import parse_descriptor
@@ -14,8 +16,10 @@ __all__ = [
     "INHERIT",
     "BatchPoster",
     "BatchedSource",
+    "KafkaTransport",
     "Stream",
     "StreamDescriptor",
+    "connection_of",
     "describe",
     "given_stream",
     "open_poster",

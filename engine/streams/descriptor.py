@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PlainSerializer, Po
 
 from engine import codecs
 from engine.errors import DescriptorError, NotBuilt
-from engine.streams.transport import Part, RestTransport, Transport
+from engine.streams.kafka import KafkaTransport
+from engine.streams.part import Part
+from engine.streams.transport import RestTransport, Transport
 from engine.streams.words import (
     DURABLE,
     ENVELOPES,
@@ -140,6 +142,13 @@ class StreamDescriptor(Part):
         is_marked = self.transport.keeps_boundaries or self.encoding_name in SELF_DELIMITING
         return self.envelope or (None if is_marked else Framing())
 
+    @property
+    def first_record(self) -> int | str | None:
+        """Where reading begins in a stream of records, when nothing of it was read before; None for its first."""
+        if self.skip_to_record is None and isinstance(self.transport, KafkaTransport):
+            return "latest"
+        return self.skip_to_record
+
 
 def describe(descriptor: StreamDescriptor) -> dict[str, Any]:
     """Return what the engine makes of a descriptor: snake_case, defaults filled in, what does not apply left out."""
@@ -150,7 +159,7 @@ def describe(descriptor: StreamDescriptor) -> dict[str, Any]:
         "schema": descriptor.avro,
         "loop": descriptor.loop,
         "skip_to": descriptor.skip_to,
-        "skip_to_record": descriptor.skip_to_record,
+        "skip_to_record": descriptor.first_record,
         "durable": descriptor.durable if isinstance(descriptor.transport, RestTransport) else None,
         "rejects": {"$ref": descriptor.rejects} if descriptor.rejects is not None else None,
     }

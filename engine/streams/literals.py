@@ -15,7 +15,7 @@ from engine.streams.restrictions import verify_descriptor
 from engine.streams.words import WHERE
 
 _ENCODINGS = {".avro": "avro-binary", ".utf8": "utf-8", ".txt": "utf-8", ".bin": None}  # otherwise json
-_NOT_BUILT = ("kafka", "kafka-offset", "tcp", "udp", "exec", "s3", "odbc", "hdfs")
+_NOT_BUILT = ("tcp", "udp", "exec", "s3", "odbc", "hdfs")
 
 
 def _rest(_: str) -> Any:
@@ -52,6 +52,16 @@ def _https(rest: str) -> Any:
     return {"Type": "HTTP", "Url": f"https:{rest}"}
 
 
+def _kafka(rest: str) -> Any:
+    servers, slash, topic = rest.rpartition("/")
+    if not slash:
+        raise DescriptorError("Transport.Topic", "kafka:BROKER/TOPIC or kafka:BROKER:PORT/TOPIC expected")
+    suffix = Path(topic).suffix
+    # Topics have dots in their names: only what says an encoding is taken off.
+    name = topic.removesuffix(suffix) if suffix.lower() in (".json", *_ENCODINGS) else topic
+    return {"Type": "Kafka", "BootstrapServers": servers.split(","), "Topic": name}
+
+
 def _data(text: str, items: str | list[str]) -> dict[str, Any]:
     """Return the field for the items: text, or base64 where the literal holds bytes in percent notation."""
     if "%" not in text:
@@ -72,6 +82,7 @@ _TRANSPORTS: Mapping[str, Callable[[str], Any]] = {
     "inline-chunked": _inline_chunked,
     "http": _http,
     "https": _https,
+    "kafka": _kafka,
 }
 LITERALS = tuple(f"{scheme}:" for scheme in _TRANSPORTS)
 """How literals begin."""
@@ -93,7 +104,7 @@ def parse_literal(text: str) -> StreamDescriptor | None:
         return None
     if scheme in _NOT_BUILT:
         raise NotBuilt(f'Transport "{scheme}:"', WHERE)
-    encoding = _encoding_of(rest) if scheme == "file" else "json"
+    encoding = _encoding_of(rest) if scheme in ("file", "kafka") else "json"
     return parse_descriptor({"Transport": _TRANSPORTS[scheme](rest), "Encoding": encoding}, text)
 
 

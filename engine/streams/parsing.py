@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from engine.errors import DescriptorError, NotBuilt, nearest
 from engine.streams.descriptor import Batching, Encoding, Framing, StreamDescriptor
+from engine.streams.security import Security
 from engine.streams.transport import CLASSES, tag_of
 from engine.streams.words import WHERE, expected
 
@@ -18,6 +19,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "Envelope": Framing,
     "Encoding": Encoding,
     "Batching": Batching,
+    "Security": Security,
     **{tag_of(name): part for name, part in CLASSES.items()},
 }
 _EXPECTED = {

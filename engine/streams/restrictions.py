@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import DescriptorError, NotBuilt
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.kafka import KafkaFields, KafkaOffsetTransport, KafkaTransport
 from engine.streams.transport import FileTransport, HttpTransport, RestTransport
 from engine.streams.words import WHERE
 
@@ -47,6 +48,17 @@ def _breaks_boundaries(use: Use) -> bool:
     return transport.keeps_boundaries and use.descriptor.envelope is not None and not is_tolerated
 
 
+def _is_kafka(use: Use) -> bool:
+    return isinstance(use.descriptor.transport, KafkaTransport)
+
+
+def _has_fields_of_inputs(use: Use) -> bool:
+    transport = use.descriptor.transport
+    return isinstance(transport, KafkaTransport) and (
+        transport.group is not None or transport.partition is not None or transport.max_wait_time_ms is not None
+    )
+
+
 def _has_rejects(use: Use) -> bool:
     return use.descriptor.rejects is not None
 
@@ -54,7 +66,7 @@ def _has_rejects(use: Use) -> bool:
 RESTRICTIONS = (
     Restriction(
         "Transport",
-        "inline data can only be read and discard can only be written",
+        "inline data can only be read, and discard and kafka-offset can only be written",
         lambda use: use.direction is not None and use.direction not in use.descriptor.transport.directions,
     ),
     Restriction("Rejects", "only an input has them", lambda use: use.direction == "output" and _has_rejects(use)),
@@ -66,6 +78,16 @@ RESTRICTIONS = (
             and isinstance(use.descriptor.transport, FileTransport)
             and use.descriptor.transport.append
         ),
+    ),
+    Restriction(
+        "Transport",
+        "only an input has Group, Partition and MaxWaitTime: an output's records go where their keys say",
+        lambda use: use.direction == "output" and _has_fields_of_inputs(use),
+    ),
+    Restriction(
+        "Loop",
+        "a topic of Kafka has no end to begin again at",
+        lambda use: use.descriptor.loop and _is_kafka(use),
     ),
     Restriction(
         "Loop",
@@ -83,7 +105,16 @@ RESTRICTIONS = (
     ),
     Restriction(
         "SkipToRecord",
-        "only a seekable stream of records can skip to one: inline data that is a list",
+        'Kafka needs one: an offset, "earliest" or "latest"',
+        lambda use: (
+            _is_kafka(use)
+            and "skip_to_record" in use.descriptor.model_fields_set
+            and use.descriptor.skip_to_record is None
+        ),
+    ),
+    Restriction(
+        "SkipToRecord",
+        "only a seekable stream of records can skip to one: Kafka, or inline data that is a list",
         lambda use: (
             use.descriptor.skip_to_record is not None
             and not (use.descriptor.transport.is_seekable and use.descriptor.transport.keeps_boundaries)
@@ -136,6 +167,35 @@ _SPLIT_NOTE = (
     "separator, and a record also ends where its body ends."
 )
 
+_OFFSET_NOTE = "CommitOffset changes nothing: offsets are committed together with the outputs of their records."
+_OFFSET_STREAM_NOTE = (
+    "Transport is kafka-offset: what is written there is let go, since offsets are committed together with the outputs"
+    " of their records. Take the stream out of the model when you can."
+)
+_CLEAR_NOTE = "The password is sent to the broker in the clear: take the Protocol SASL_SSL, or a SCRAM Mechanism."
+
+
+def _is_split(descriptor: StreamDescriptor) -> bool:
+    transport = descriptor.transport
+    return isinstance(transport, RestTransport) and transport.keeps_boundaries and descriptor.envelope is not None
+
+
+def _commits_itself(descriptor: StreamDescriptor) -> bool:
+    return isinstance(descriptor.transport, KafkaTransport) and not descriptor.transport.commit_offset
+
+
+def _sends_clear_password(descriptor: StreamDescriptor) -> bool:
+    security = descriptor.transport.security if isinstance(descriptor.transport, KafkaFields) else None
+    return security is not None and not security.is_tls and security.mechanism == "PLAIN"
+
+
+_NOTES: Sequence[tuple[str, Callable[[StreamDescriptor], bool]]] = (
+    (_SPLIT_NOTE, _is_split),
+    (_OFFSET_NOTE, _commits_itself),
+    (_OFFSET_STREAM_NOTE, lambda descriptor: isinstance(descriptor.transport, KafkaOffsetTransport)),
+    (_CLEAR_NOTE, _sends_clear_password),
+)
+
 
 def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, schema: Schema | None = None) -> list[str]:
     """Return notes on what is allowed and probably not meant.
@@ -168,8 +228,7 @@ def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, sch
     for restriction in RESTRICTIONS:
         if restriction.is_broken(use):
             raise DescriptorError(restriction.field, restriction.sentence)
-    is_split = isinstance(descriptor.transport, RestTransport) and descriptor.transport.keeps_boundaries
-    return [_SPLIT_NOTE] if is_split and descriptor.envelope else []
+    return [note for note, is_due in _NOTES if is_due(descriptor)]
 
 
 def reference_of(descriptor: StreamDescriptor) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import DescriptorError
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.kafka import KafkaOffsetTransport, KafkaTransport
 from engine.streams.parsing import parse_descriptor
 from engine.streams.restrictions import reference_of, verify_descriptor
 from engine.streams.transport import DiscardTransport, FileTransport
@@ -57,6 +58,12 @@ class Stream:
         return self.schema if isinstance(self.schema, Schema) else None
 
     @property
+    def kafka(self) -> KafkaTransport | None:
+        """The transport of a stream that is a topic; None for everything else."""
+        transport = self.descriptor.transport
+        return transport if isinstance(transport, KafkaTransport) else None
+
+    @property
     def path(self) -> Path | None:
         """The file it reads or writes; None for everything else, standard input and output too."""
         transport = self.descriptor.transport
@@ -75,8 +82,14 @@ class Stream:
 
     @property
     def is_synced(self) -> bool:
-        """Whether what is committed for it has to survive a power loss, not only the end of the process."""
-        return self.descriptor.durable == "disk" and not isinstance(self.descriptor.transport, DiscardTransport)
+        """Whether what this machine commits for it has to survive a power loss, not only the end of the process.
+
+        What is committed for a topic, its brokers keep.
+        """
+        is_kept_elsewhere = isinstance(
+            self.descriptor.transport, DiscardTransport | KafkaTransport | KafkaOffsetTransport
+        )
+        return self.descriptor.durable == "disk" and not is_kept_elsewhere
 
     @property
     def needs_model_schema(self) -> bool:

@@ -9,18 +9,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
-from pydantic.alias_generators import to_pascal
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from engine.errors import DescriptorError, NotBuilt
+from engine.streams.kafka import KafkaOffsetTransport, KafkaTransport
+from engine.streams.part import Part
 from engine.streams.words import TRANSPORTS, TRANSPORTS_NOT_BUILT, WHERE, canonical, expected, one_of, shown
 from engine.transports.secrets import is_reference
-
-
-class Part(BaseModel):
-    """An object of a descriptor: fields spelt ``LikeThis`` there and ``like_this`` here, and no others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_pascal)
 
 
 class RestTransport(Part):
@@ -163,7 +158,7 @@ class HttpTransport(Part):
 
     type: Literal["HTTP"]
     url: Annotated[str, BeforeValidator(_check_url)]
-    headers: Annotated[dict[str, str], BeforeValidator(_check_headers)] = {}
+    headers: Annotated[dict[str, str], BeforeValidator(_check_headers)] = Field(default_factory=dict)
     timeout_ms: PositiveInt = Field(default=30_000, alias="Timeout")
     method: Annotated[
         Literal["POST", "PUT"],
@@ -182,6 +177,8 @@ CLASSES: Mapping[str, type[Part]] = {
     "inline": InlineTransport,
     "discard": DiscardTransport,
     "HTTP": HttpTransport,
+    "Kafka": KafkaTransport,
+    "kafka-offset": KafkaOffsetTransport,
 }
 
 
@@ -208,7 +205,9 @@ Transport: TypeAlias = Annotated[
     | Annotated[FileTransport, Tag(tag_of("file"))]
     | Annotated[InlineTransport, Tag(tag_of("inline"))]
     | Annotated[DiscardTransport, Tag(tag_of("discard"))]
-    | Annotated[HttpTransport, Tag(tag_of("HTTP"))],
+    | Annotated[HttpTransport, Tag(tag_of("HTTP"))]
+    | Annotated[KafkaTransport, Tag(tag_of("Kafka"))]
+    | Annotated[KafkaOffsetTransport, Tag(tag_of("kafka-offset"))],
     Discriminator(lambda value: tag_of(value["Type"] if isinstance(value, dict) else value.type)),
     BeforeValidator(_as_object),
 ]

@@ -10,10 +10,8 @@ from engine.errors import DescriptorError, NotBuilt, nearest
 
 WHERE = "Stream descriptor"
 
-TRANSPORTS = ("REST", "file", "inline", "discard", "HTTP")
-TRANSPORTS_NOT_BUILT = (
-    "Kafka", "kafka-offset", "S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time",
-)  # fmt: skip
+TRANSPORTS = ("REST", "file", "inline", "discard", "HTTP", "Kafka", "kafka-offset")
+TRANSPORTS_NOT_BUILT = ("S3", "ODBC", "HDFS", "TCP", "UDP", "exec", "debug", "console", "time")
 DURABLE = ("disk", "process")
 SELF_DELIMITING = ("avro-binary",)
 ENVELOPES = ("delimited",)

@@ -58,5 +58,5 @@ def test_json_that_is_no_descriptor_is_told_as_such(text: str) -> None:
 
 
 def test_a_literal_that_is_not_built_is_refused_by_name() -> None:
-    with pytest.raises(NotBuilt, match="kafka:"):
-        given_stream("kafka:broker/topic", find_schema)
+    with pytest.raises(NotBuilt, match="tcp:"):
+        given_stream("tcp:host:1", find_schema)

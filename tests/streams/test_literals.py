@@ -24,6 +24,27 @@ from engine.streams import describe, parse_endpoint, parse_literal
         ("inline-chunked:1,2", {"type": "inline", "data": "1,2"}, "json"),
         ("inline-chunked:1%0A2", {"type": "inline", "data_binary": "MQoy"}, "json"),
         ("discard:", {"type": "discard"}, "json"),
+        *(
+            (
+                f"kafka:{servers}/{text}",
+                {
+                    "type": "kafka",
+                    "bootstrap_servers": servers.split(","),
+                    "topic": topic,
+                    "commit_offset": True,
+                    "config": {},
+                },
+                encoding,
+            )
+            for servers, text, topic, encoding in (
+                ("broker", "prices", "prices", "json"),
+                ("broker:9092", "prices.json", "prices", "json"),
+                ("a:1,b:2", "prices.Avro", "prices", "avro-binary"),
+                ("[::1]:9092", "prices.utf8", "prices", "utf-8"),
+                ("broker", "prices.bin", "prices", None),
+                ("broker", "prices.of.2026", "prices.of.2026", "json"),
+            )
+        ),
     ],
 )
 def test_a_literal_is_a_descriptor(text, transport, encoding):
@@ -36,7 +57,7 @@ def test_other_texts_are_no_literals(text):
     assert parse_literal(text) is None
 
 
-@pytest.mark.parametrize("text", ["kafka:broker/topic", "tcp:h:1", "udp:h:1", "exec:ls", "s3:b/k"])
+@pytest.mark.parametrize("text", ["tcp:h:1", "udp:h:1", "exec:ls", "s3:b/k"])
 def test_literals_that_are_not_built_are_refused_by_name(text):
     with pytest.raises(NotBuilt, match=f'Transport "{text.split(":")[0]}:"'):
         parse_literal(text)
@@ -93,3 +114,18 @@ def test_an_endpoint_may_be_a_literal_of_its_direction():
         parse_endpoint("discard:", is_input=True)
     with pytest.raises(DescriptorError, match="can only be read"):
         parse_endpoint("inline:1", is_input=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("kafka:broker", "Transport.Topic"),
+        ("kafka:broker/", "Transport.Topic"),
+        ("kafka:/prices", "Transport.BootstrapServers"),
+        ("kafka:http://broker/prices", "Transport.BootstrapServers"),
+    ],
+)
+def test_a_kafka_literal_without_a_broker_or_a_topic_is_refused(text, field):
+    with pytest.raises(DescriptorError) as caught:
+        parse_literal(text)
+    assert caught.value.field == field

@@ -12,15 +12,31 @@ STANDARD = {"Transport": {"Type": "file", "Path": "-"}}
 LIST = {"Transport": {"Type": "inline", "Data": ["1", "2"]}}
 PIECE = {"Transport": {"Type": "inline", "Data": "1\n2"}}
 DISCARD = {"Transport": "discard"}
+KAFKA = {"Transport": {"Type": "Kafka", "BootstrapServers": ["broker"], "Topic": "prices"}}
+OFFSETS = {"Transport": KAFKA["Transport"] | {"Type": "kafka-offset", "Group": "g"}}
 APPEND = {"Transport": {"Type": "file", "Path": "/data/x", "Append": True}}
 HTTP = {"Transport": {"Type": "HTTP", "Url": "https://host/x"}}
 AVRO = {"Encoding": "avro-binary"}
 RECORD = {"type": "record", "name": "R", "fields": []}
 
+
+def kafka(**fields):
+    return {"Transport": KAFKA["Transport"] | fields}
+
+
 BROKEN = [
-    ({**LIST}, 1, "Transport", "inline data can only be read"),
-    ({**PIECE}, 3, "Transport", "inline data can only be read"),
-    ({**DISCARD}, 0, "Transport", "discard can only be written"),
+    ({**LIST}, 1, "Transport", "inline data can only be read,"),
+    ({**PIECE}, 3, "Transport", "inline data can only be read,"),
+    ({**DISCARD}, 0, "Transport", "discard and kafka-offset can only be written"),
+    ({**OFFSETS}, 0, "Transport", "kafka-offset can only be written"),
+    (kafka(Group="g"), 1, "Transport", "only an input has Group"),
+    (kafka(Partition=0), 1, "Transport", "Partition and MaxWaitTime"),
+    (kafka(MaxWaitTime=5), 1, "Transport", "go where their keys say"),
+    ({**KAFKA, "Loop": True}, 0, "Loop", "a topic of Kafka has no end"),
+    ({**KAFKA, "SkipToRecord": None}, 0, "SkipToRecord", "Kafka needs one"),
+    ({**KAFKA, "SkipToRecord": 1}, 1, "SkipTo", "only an input can skip"),
+    ({**KAFKA, "Envelope": "delimited"}, 0, "Envelope", "keeps record boundaries"),
+    ({**KAFKA, "SkipTo": 1}, 0, "SkipTo", "a seekable stream of bytes"),
     ({**HTTP, "Loop": True}, None, "Loop", "a file or inline data"),
     ({**HTTP, "Durable": "process"}, 1, "Durable", "only REST has it"),
     ({**REST, "Rejects": {"$ref": "bad"}}, 1, "Rejects", "only an input has them"),
@@ -69,6 +85,10 @@ FINE = [
     ({**PIECE, "Loop": True, "SkipTo": 2, "Envelope": "delimited"}, 0),
     ({**DISCARD}, 1),
     ({**HTTP}, 1),
+    ({**KAFKA, "SkipToRecord": 7}, 0),
+    ({**KAFKA, **AVRO, "Rejects": {"$ref": "bad"}}, 0),
+    (kafka(Group="g", Partition=3, MaxWaitTime=1000), 0),
+    (kafka(Config={"group.protocol": "consumer"}), 1),
     ({**HTTP}, None),
     ({**HTTP, **AVRO}, 1),
     ({**FILE, "Rejects": {"$ref": "bad"}}, 0),
@@ -105,7 +125,6 @@ def test_fields_that_fit_together_pass_without_a_note(fields, slot):
     [
         {**REST, "Encoding": "msgpack", "Envelope": "delimited"},
         {**FILE, "Encoding": "json", "Envelope": "ocf-block"},
-        {"Transport": "Kafka", "SkipToRecord": None},
         {"Transport": {"Type": "ODBC", "OutputFields": []}, "Encoding": "json"},
         {**FILE, "Encoding": "soap-rpc", "Schema": RECORD},
         {**FILE, "Encoding": "json", "Envelope": "delimited-csv"},
@@ -125,6 +144,27 @@ def test_http_cannot_be_read_yet():
 def test_rest_with_an_envelope_is_allowed_with_a_note():
     [note] = verify_descriptor(parse_descriptor({**REST, "Envelope": "delimited"}), 0)
     assert "each body is split at the separator" in note
+
+
+@pytest.mark.parametrize(
+    ("fields", "slot", "words"),
+    [
+        (kafka(CommitOffset=False), 0, "CommitOffset changes nothing"),
+        (OFFSETS, 1, "what is written there is let go"),
+        (
+            kafka(
+                Security={
+                    "Protocol": "SASL_PLAINTEXT", "Mechanism": "PLAIN", "Username": "u", "Password": "env://P",
+                }
+            ),
+            None,
+            "in the clear",
+        ),
+    ],
+)  # fmt: skip
+def test_what_kafka_does_otherwise_or_sends_for_everyone_to_read_is_allowed_with_a_note(fields, slot, words):
+    [note] = verify_descriptor(parse_descriptor(fields), slot)
+    assert words in note
 
 
 def test_the_schema_that_a_name_stands_for_is_looked_at():

@@ -29,7 +29,7 @@ def test_an_unknown_field_is_400_with_the_nearest(ask: Ask) -> None:
 
 
 def test_a_transport_that_does_not_exist_yet_is_501(ask: Ask) -> None:
-    ask("PUT", "/streams/t", content=b'{"Transport": {"Type": "kafka", "Topic": "t"}}')
+    ask("PUT", "/streams/t", content=b'{"Transport": {"Type": "TCP", "Host": "h"}}')
     assert ask("POST", "/streams/t/verify").status_code == 501
 
 
