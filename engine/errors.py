@@ -609,8 +609,8 @@ class BoundElsewhere(StateError):
     def __init__(self, topic: str, home: str, other: str) -> None:
         self.topic, self.home, self.other = topic, home, other
         super().__init__(
-            f"The job of {topic} reads or writes what only one machine has, and is bound to the state directory with the"
-            f" id {home}; this one is {other}. Start it with that state directory, or give its streams another Group."
+            f"The job of {topic} reads or writes what only one machine has, and is bound to the state directory with"
+            f" the id {home}; this one is {other}. Start it with that one, or give its streams another Group."
         )
 
 
