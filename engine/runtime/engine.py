@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from engine import metrics
@@ -14,18 +13,22 @@ from engine.log import get_logger
 from engine.registry import Library, Model
 from engine.runtime.berths import Berths
 from engine.runtime.crew import Crew
-from engine.runtime.fitting import check_files, check_fit, missing_slots
+from engine.runtime.dock import Dock
+from engine.runtime.fitting import check_fit, missing_slots
 from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Resumed, Scaled
 from engine.runtime.inspection import inspect_engine
 from engine.runtime.intake import Intake
-from engine.runtime.job import Job, check_state
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
+from engine.runtime.remembering import JobRecord
+from engine.runtime.resuming import resume
+from engine.runtime.starting import begin, check_saved, saved_for, take_over
 from engine.runtime.states import EngineState, Event, next_state
-from engine.runtime.steps import Killer, Step
+from engine.runtime.steps import Killer
+from engine.runtime.stopping import close_outlet, drain, shut
 from engine.runtime.workdir import remove_abandoned
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, CommitLog, Entry, Reject
@@ -70,23 +73,20 @@ class Engine:
         on_console: Callable[[ConsoleLine], None] | None = None,
         is_inline: bool = False,
     ) -> None:
-        self.settings, self.state, self.n_jets = settings, EngineState.INIT, settings.n_jets
+        self.settings, self.state = settings, EngineState.INIT
         self.error: EngineError | None = None
         self.rejects = LatestRejects()
         self.console: deque[ConsoleLine] = deque(maxlen=N_CONSOLE_LINES)
-        self._on_step = on_step = Killer(settings.kill_at)
-        self.is_volatile = store is None
-        self.store: CommitLog = store if store is not None else SqliteStore(None)
-        self.manifold = Manifold(self, self.store, self.rejects, settings.commit_interval_s, on_step)
+        self.is_volatile, on_step = store is None, Killer(settings.kill_at)
+        store = store if store is not None else SqliteStore(None)
+        self.manifold = Manifold(self, store, self.rejects, settings.commit_interval_s, on_step)
         self._berths = Berths(self.manifold, settings, job)
-        self._is_resuming = is_resuming
         if is_resuming:
-            self._berths.recall(self.store.job)
+            self._berths.recall(store.job)
+        self._record = JobRecord(self.manifold, self._berths, settings.n_jets, on_step)
+        self._dock = Dock(self.manifold, self._berths, self._record)
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
-        self._starts_paused = False
-        self._finished: Model | None = None
-        """The model of a job that is resumed and had come to its end."""
         self._crews: list[Crew] = []
         """Every crew of which a jet may be left: the one at work, one that is being loaded, those that retire."""
         self._is_ending = self._is_draining = False
@@ -100,8 +100,17 @@ class Engine:
     @property
     def streams(self) -> dict[int, Stream]:
         """What is attached, by slot."""
-        ends: dict[int, Intake | Outlet] = {**self.manifold.intakes, **self.manifold.outlets}
-        return {slot: end.stream for slot, end in sorted(ends.items())}
+        return self._dock.streams
+
+    @property
+    def store(self) -> CommitLog:
+        """Where what must survive is kept."""
+        return self.manifold.store
+
+    @property
+    def n_jets(self) -> int:
+        """How many jets are wanted."""
+        return self._record.n_jets
 
     async def load(self, model: Model) -> None:
         """Load a model: import its script in its jets, and start when every slot has its stream.
@@ -121,14 +130,14 @@ class Engine:
             next_state(self.state, Event.LOAD)
             check_fit(model, self.streams)
             if self._is_over:
-                self._finished = model
+                self._record.finished = model
                 self._finish_if_complete()
                 return
             is_started = self.state is not EngineState.INIT
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
                 raise InvalidTransition(self.state.value, verb, [EngineState.INIT.value])
-            self._check_state(model)
+            check_saved(self.store, model)
             crew, before = Crew(model, self.manifold, self.settings, is_inline=self._is_inline), self.manifold.crew
             self._crews.append(crew)
             crew.jets = await crew.grow(self.n_jets)
@@ -136,41 +145,16 @@ class Engine:
                 frames = await crew.begin(crew.jets)
                 async with self.manifold.held():
                     await self.manifold.committed()
-                    await self._take_over(crew)
+                    await take_over(self.manifold, self._record, crew)
                     self.manifold.put_hook_outputs(frames)
             else:
                 self.manifold.crew = crew
-                await self._remember()
+                await self._record.remember()
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
             self._watch(model.script.timeout_s)
             await self._start_if_complete()
-
-    def _check_state(self, model: Model) -> None:
-        """Refuse a model that cannot go on with the state of the one of the same name."""
-        fence = self.store.fence
-        if fence is not None and fence.model == model.script.name:
-            check_state(fence, model, next(self.store.entries(), None))
-
-    async def _take_over(self, crew: Crew) -> None:
-        """Put a crew in the place of the one before, with the state if it is the same model's."""
-        await crew.make_ready(crew.jets, self._saved_for(crew.model))
-        self.manifold.crew = crew
-        await self._remember()  # first: after a kill in between, the fence says whose state it is
-        if self.manifold.ledger.committer.is_anew:
-            self.manifold.cells.clear()
-        await self.manifold.pin(has_begun=False)
-
-    def _saved_for(self, model: Model) -> Iterator[Entry] | None:
-        """Return the committed state that a model goes on with; of another model, it is forgotten."""
-        fence = self.store.fence
-        if fence is None:
-            return None
-        if fence.model != model.script.name:
-            self.manifold.ledger.committer.is_anew = True
-            return None
-        return self.store.entries()
 
     async def unload(self) -> None:
         """Remove the model and end its jets; only in INIT."""
@@ -179,7 +163,7 @@ class Engine:
             crew, self.manifold.crew = self.manifold.crew, None
             if crew is not None:
                 await crew.stop(crew.jets)
-            await self._remember()
+            await self._record.remember()
 
     async def attach(self, slot: int, stream: Stream) -> None:
         """Attach a stream to a slot, in place of the one that is there; may start the engine.
@@ -195,72 +179,15 @@ class Engine:
         """
         async with self._verb:
             next_state(self.state, Event.ATTACH)
-            check_files(slot, stream, self.streams)
-            if self.manifold.crew is not None:
-                check_fit(self.manifold.crew.model, {slot: stream})
-            await (self._attach_output(slot, stream) if slot % 2 else self._attach_input(slot, stream))
-            log.info("stream.attached", slot=slot, stream=stream.name, transport=stream.transport)
+            await self._dock.attach(slot, stream, is_started=self.state is not EngineState.INIT)
             await self._start_if_complete()
-
-    async def _attach_input(self, slot: int, stream: Stream) -> None:
-        crew = self.manifold.crew
-        intake = await self._berths.intake(slot, stream, crew.model if crew is not None else None)
-        is_started = self.state is not EngineState.INIT
-        async with self._settled(is_started=is_started):
-            before = self.manifold.replace_intake(intake)
-            # Before anything else: what is accepted from here on is journaled behind it.
-            await self._remember()
-            if before is not None and before.inbox is None:
-                await before.stop()
-            if is_started:
-                await self._pin()
-        if is_started:
-            intake.start()
-
-    async def _attach_output(self, slot: int, stream: Stream) -> None:
-        before = self.manifold.outlets.get(slot)
-        _check_taken(before)
-        outlet = await self._berths.outlet(slot, stream)
-        is_started = self.state is not EngineState.INIT
-        async with self._settled(is_started=is_started):
-            self.manifold.outlets[slot] = outlet
-            await self._remember()
-            if is_started and self.manifold.crew is not None:
-                for jet in self.manifold.crew.jets:
-                    jet.code_outputs()
-                await self._pin()
-            if before is not None:
-                await before.close()
-
-    @contextlib.asynccontextmanager
-    async def _settled(self, *, is_started: bool) -> AsyncIterator[None]:
-        """While the engine works, hold it with everything committed."""
-        if not is_started:
-            yield
-            return
-        async with self.manifold.held():
-            await self.manifold.committed()
-            yield
-
-    async def _pin(self) -> None:
-        """Commit where the streams stand that are attached now; what ``begin()`` gave stays written, or not."""
-        fence = self.store.fence
-        await self.manifold.pin(has_begun=fence is not None and fence.has_begun)
 
     async def detach(self, slot: int) -> None:
         """Take a stream off its slot; only in INIT."""
         async with self._verb:
             next_state(self.state, Event.DETACH)
-            if slot not in self.streams:
-                raise StreamError(f"No stream is attached to slot {slot}.")
-            if (intake := self.manifold.intakes.pop(slot, None)) is not None:
-                await intake.stop()
+            if (intake := await self._dock.detach(slot)) is not None:
                 self.on_faded(intake)
-            else:
-                await self.manifold.outlets.pop(slot).close()
-            await self._remember()
-            metrics.forget_slot(slot)
-            log.info("stream.detached", slot=slot)
 
     async def pause(self) -> None:
         """Give the model no more records until `unpause`; what it has in work is finished.
@@ -269,16 +196,16 @@ class Engine:
         """
         async with self._verb:
             self._to(Event.PAUSE)
-            self._starts_paused = True
+            self._record.starts_paused = True
             self.manifold.is_open = False
-            await self._remember()
+            await self._record.remember()
 
     async def unpause(self) -> None:
         """Go on after `pause`."""
         async with self._verb:
             self._to(Event.UNPAUSE)
-            self._starts_paused = False
-            await self._remember()
+            self._record.starts_paused = False
+            await self._record.remember()
             self._open_if_running()
             self.manifold.check_end()
 
@@ -302,12 +229,12 @@ class Engine:
                 async with self.manifold.held():
                     await self.manifold.committed()
                     if is_started:
-                        await crew.make_ready(new, self._saved_for(crew.model) if not crew.jets else None)
+                        await crew.make_ready(new, saved_for(self.manifold, crew.model) if not crew.jets else None)
                     surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
                 self.manifold.put_hook_outputs(frames)
                 self._spawn(crew.retire(surplus))
-            self.n_jets = n_jets
-            await self._remember()
+            self._record.n_jets = n_jets
+            await self._record.remember()
             log.info("model.scaled", jets=n_jets)
             return crew.scaled(n_jets) if crew is not None else Scaled(n_jets, n_jets)
 
@@ -317,18 +244,15 @@ class Engine:
         await self._shut(EngineError("The engine was reset."))  # frees whatever verb is under way
         async with self._verb:
             await self._shut(EngineError("The engine was reset."))
-            for slot in self.streams:
-                metrics.forget_slot(slot)
-            self.manifold.intakes.clear()
-            self.manifold.outlets.clear()
+            self._dock.clear()
             self.manifold.crew = None
             self._crews.clear()
-            self._berths.recall(None)
+            self._record.forget()
             await asyncio.wrap_future(self.store.clear())
             self.manifold.cells.clear()
             self.manifold.ledger.committer.is_stopping = False
             self._gate = Gate(self.manifold)
-            self.error, self._starts_paused, self._is_ending, self._finished = None, False, False, None
+            self.error, self._is_ending = None, False
             self.rejects.latest.clear()
             self._to(Event.RESET)
 
@@ -343,24 +267,10 @@ class Engine:
         is_at_once : bool
             Do not drain: what is not committed is left to the next engine, or lost where nothing is kept.
         """
-        crew, limit_s = self.manifold.crew, self.settings.drain_timeout_s
+        limit_s = self.settings.drain_timeout_s
         self._is_draining = True
-        is_working = self.state in (EngineState.RUNNING, EngineState.PAUSED) and not is_at_once
-        if is_working and crew is not None and crew.jets:
-            for intake in self.manifold.intakes.values():
-                if intake.inbox is None:
-                    await intake.stop()
-                else:
-                    intake.inbox.seal()  # a batch that waits for more is read as it is
-            try:
-                async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
-                    if self.state is EngineState.RUNNING:
-                        await self.manifold.drained()
-                    await self.manifold.committed()
-            except (TimeoutError, EngineError) as exc:
-                log.error("drain.incomplete", reason=str(exc) or f"it took longer than {limit_s:g} s")
-            else:
-                await crew.retire(crew.jets)
+        if self.state in (EngineState.RUNNING, EngineState.PAUSED) and not is_at_once:
+            await drain(self.manifold, limit_s, is_scoring=self.state is EngineState.RUNNING)
         self._is_ending = True
         await self._shut(EngineError("The engine was stopped."))
         if self._watcher is not None:
@@ -370,29 +280,7 @@ class Engine:
         await asyncio.to_thread(self.store.close)
 
     async def _shut(self, error: EngineError) -> None:
-        self.manifold.abandon(error)
-        await self.manifold.ledger.close()
-        await asyncio.gather(
-            *(self._stop_intake(intake) for intake in self.manifold.sources),
-            *(self._close_outlet(outlet) for outlet in self.manifold.all_outlets),
-            *(crew.abandon() for crew in self._crews),
-        )
-
-    @staticmethod
-    async def _stop_intake(intake: Intake) -> None:
-        n_left = intake.inbox.n_accepted - intake.position if intake.inbox is not None else 0
-        if n_left and intake.stream.descriptor.durable is False:
-            log.error("input.lost", slot=intake.slot, n_records=n_left)
-        elif n_left:
-            log.info("input.left", slot=intake.slot, n_records=n_left)
-        await intake.stop()
-
-    @staticmethod
-    async def _close_outlet(outlet: Outlet) -> None:
-        try:
-            await outlet.close()
-        except EngineError as exc:
-            log.error("output.lost", slot=outlet.slot, reason=str(exc))
+        await shut(self.manifold, self._crews, error)
 
     async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
         """Take the bodies of a request for a REST input; return how many records they hold.
@@ -500,7 +388,7 @@ class Engine:
 
     def _finish_if_complete(self) -> None:
         """Be finished when what the job has given has left; nothing is scored any more."""
-        if self._finished is not None and not missing_slots(self._finished, self.streams):
+        if self._record.finished is not None and not missing_slots(self._record.finished, self.streams):
             self._to(Event.FOUND_FINISHED)
             self._spawn(self._deliver_rest())
 
@@ -520,40 +408,14 @@ class Engine:
         if self.state is not EngineState.INIT or crew is None or missing_slots(crew.model, self.streams):
             return
         try:
-            for intake in self.manifold.intakes.values():
-                if intake.source is None:
-                    await self._berths.open(intake, crew.model)
-            frames = await crew.begin(crew.jets)
-            fence = self.store.fence
-            if fence is not None and fence.model == crew.model.script.name:
-                cells = (entry for scope in self._cell_scopes() for entry in self.store.entries(scope))
-                self.manifold.cells.load(cells)
-            else:
-                fence = None
-            if fence is None or not fence.has_begun:
-                await self._take_over(crew)
-                self.manifold.put_hook_outputs(frames)
-            else:
-                await crew.make_ready(crew.jets, self._saved_for(crew.model))
+            await begin(self.manifold, self._berths, self._record, crew)
         except EngineError as exc:
             self.on_broken(exc)
             raise
-        self._to(Event.START_PAUSED if self._starts_paused else Event.START)
+        self._to(Event.START_PAUSED if self._record.starts_paused else Event.START)
         for intake in self.manifold.sources:
             intake.start()
         self._open_if_running()
-
-    def _cell_scopes(self) -> list[str]:
-        return [scope for scope in self.store.scopes() if scope != SCRIPT]
-
-    async def _remember(self) -> None:
-        """Keep what is loaded and attached, unless that is the half of a job that is being put together again."""
-        crew = self.manifold.crew
-        model = crew.model if crew is not None else None
-        if not self._berths.is_recalling(model or self._finished):
-            job = self._berths.job(model, self.n_jets, is_paused=self._starts_paused)
-            await asyncio.wrap_future(self.store.set_job(job.dump()))
-            self._on_step(Step.REMEMBERED.value)
 
     async def resume(self, library: Library | None) -> Resumed | None:
         """Load and attach again what the store's job had, and go on from its last commit; None without one.
@@ -565,27 +427,7 @@ class Engine:
         EngineError
             A stream or the model cannot be set up.
         """
-        if self.store.job is None:
-            return None
-        job, fence = Job.load(self.store.job, library), self.store.fence
-        if job.model is None and not job.attached:
-            return None
-        self.n_jets, self._starts_paused = job.n_jets, job.is_paused
-        self._berths.recall(self.store.job)
-        for one in sorted(job.attached, key=lambda one: one.slot % 2 == 0):
-            if not one.is_fading:
-                await self.attach(one.slot, one.stream)
-            elif self.store.inputs(one.number).values:
-                intake = await self._berths.fading(one, job.model)
-                if intake.inbox is not None:
-                    intake.inbox.seal()
-                self.manifold.add_fading(intake)
-        if job.model is not None:
-            await self.load(job.model)
-        positions = {one.slot: one.seq_no for one in (fence.inputs.values() if fence is not None else ())}
-        name = job.model.script.name if job.model is not None else None
-        log.info("engine.resumed", model=name, commits=fence.number if fence is not None else 0)
-        return Resumed(name, fence.number if fence is not None else 0, positions, self.state.value)
+        return await resume(self, self._record, self._berths, library)
 
     def promise(self) -> list[str]:
         """Return what is promised for the streams that are attached and for the state, a sentence each."""
@@ -651,7 +493,7 @@ class Engine:
     def on_faded(self, intake: Intake) -> None:
         """Close what takes the rejects of an input stream that is gone."""
         if intake.rejects is not None:
-            self._spawn(self._close_outlet(intake.rejects))
+            self._spawn(close_outlet(intake.rejects))
 
     def on_broken(self, error: EngineError) -> None:
         """Go to ERROR: nothing is read or scored any more, and what was scored before is written."""

@@ -7,13 +7,13 @@ import signal
 import sys
 
 from engine.cli import main
-from engine.runtime.engine import Engine
+from engine.runtime.remembering import JobRecord
 
 left = int(sys.argv.pop(1))
-remember = Engine._remember
+remember = JobRecord.remember
 
 
-async def remember_and_die(self: Engine) -> None:
+async def remember_and_die(self: JobRecord) -> None:
     global left
     await remember(self)
     left -= 1
@@ -22,5 +22,5 @@ async def remember_and_die(self: Engine) -> None:
 
 
 if __name__ == "__main__":
-    Engine._remember = remember_and_die
+    JobRecord.remember = remember_and_die
     main()
