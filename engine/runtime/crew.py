@@ -11,7 +11,8 @@ from engine.errors import EngineError
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.info import Scaled
-from engine.runtime.jets import Jet, JetOwner
+from engine.runtime.jet_events import JetOwner
+from engine.runtime.jets import Jet
 from engine.runtime.launcher import Launcher
 from engine.settings import Settings
 from engine.state.commits import Entry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from engine import metrics
 from engine.channel import (
@@ -19,11 +19,14 @@ from engine.channel import (
 )
 from engine.errors import EngineError, LaunchFailed, ModelCrashed, ModelStalled
 from engine.log import get_logger
+from engine.runtime.dialogue import Dialogue
 from engine.runtime.flight import Flight
 from engine.runtime.info import ConsoleLine, Figures
+from engine.runtime.jet_events import JetOwner
 from engine.runtime.launcher import Launcher
 from engine.runtime.runner import Runner
 from engine.runtime.saved import frames_of
+from engine.runtime.supervision import Trials, Watch
 from engine.runtime.work import Sent, Work
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, Entry
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
     from engine.runtime.outlet import Outlet
 
 log = get_logger(__name__)
-
-SLOW_S = 60.0
-"""How often a record without a time-out is warned about."""
 
 STOP_S = 5.0
 """What a jet gets to end by itself before it is killed."""
@@ -48,44 +48,6 @@ class JetStatus(enum.Enum):
     READY = "ready"
     RESTARTING = "restarting"
     STOPPED = "stopped"
-
-
-class JetOwner(Protocol):
-    """Who is told what comes of the work."""
-
-    @property
-    def outlets(self) -> Mapping[int, Outlet]:
-        """What is attached to the output slots."""
-
-    def on_answer(self, work: Work) -> None:
-        """Look at a work of which more was answered."""
-
-    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
-        """Take the state that has changed, as a commit asked for it."""
-
-    def on_restored(self, n_keys: int) -> None:
-        """Take note of how many keys have a state that was put back."""
-
-    def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
-        """Answer what a script asks of its cells."""
-
-    def on_jet_ended(self, jet: Jet) -> None:
-        """Free what a jet that has ended held."""
-
-    def on_jet_lost(self, jet: Jet) -> bool:
-        """Take back what is not committed, if the jet held state; return whether it did."""
-
-    def on_jet_broken(self, jet: Jet, error: EngineError) -> None:
-        """Stop, if the jet is still of use: it cannot be started again."""
-
-    async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
-        """Return the committed state that the jet is to hold, once no commit is under way; None if there is none."""
-
-    def on_ready(self) -> None:
-        """Give work again: the jet was started anew."""
-
-    def on_console(self, line: ConsoleLine) -> None:
-        """Take a line that the script printed."""
 
 
 class Jet:
@@ -106,10 +68,9 @@ class Jet:
         self.n_records = self.n_restarts = 0
         self.kept: Mapping[str, tuple[int | None, str | None]] = {}
         """Of each name of the state, the packed size after ``begin()``, or why it cannot be kept."""
-        self._launcher, self._owner, self._settings = launcher, owner, settings
+        self._launcher, self._owner = launcher, owner
         self._runner: Runner | None = None
-        self._waiting: asyncio.Future[list[OutputFrame]] | None = None
-        self._collected: list[OutputFrame] = []
+        self._dialogue = Dialogue()
         self._exited: asyncio.Future[int] | None = None
         self._flight = Flight()
         self._coded: dict[int, Intake | Outlet] = {}
@@ -119,8 +80,7 @@ class Jet:
         self._failure: EngineError | None = None
         """Why the runner that was being started has ended."""
         self._is_renewed = False
-        self._n_vain = 0
-        self._watched: tuple[tuple[int, int] | None, float] = None, 0.0
+        self._trials, self._watch = Trials(settings), Watch(number)
         self._stalled: ModelStalled | None = None
         self._is_heard = True
         self._task: asyncio.Task[None] | None = None
@@ -210,16 +170,16 @@ class Jet:
             It does not fit the script, or is damaged.
         """
         self._check_alive()
-        waiting = self._waiting = asyncio.get_running_loop().create_future()
+        waiting = self._dialogue.restore()
         try:
             async for frame in frames_of(entries):
                 if self._runner is None or waiting.done():
                     break
                 self._send(frame)
                 await self._runner.drain()
-            await waiting
+            self._owner.on_restored(await waiting)
         finally:
-            self._waiting = None
+            self._dialogue.end_restore()
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` and return what it gave; raises as `begin` does."""
@@ -241,16 +201,15 @@ class Jet:
         if self._runner is not None:
             self._runner.send(frame)
 
-    async def _ask(self, frame: bytes) -> list[OutputFrame]:
+    async def _ask(self, frame: bytes, batch: int | None = None) -> list[OutputFrame]:
         self._check_alive()
-        self._collected = []
-        self._waiting = asyncio.get_running_loop().create_future()
+        waiting = self._dialogue.ask(batch)
         self._send(frame)
-        return await self._waiting
+        return await waiting
 
     async def _call(self, kind: Kind) -> list[OutputFrame]:
         self._last_batch += 1
-        frames = await self._ask(pack_message(kind, self._last_batch))
+        frames = await self._ask(pack_message(kind, self._last_batch), self._last_batch)
         failures = [failure for frame in frames for failure in frame.failures]
         if failures:
             raise failures[0].error
@@ -304,15 +263,11 @@ class Jet:
             self._owner.on_ask(self, unpack_message(body), self._reply)
         elif kind is Kind.STATE:
             self._note_state(unpack_message(body))
-        elif self._waiting is not None and not self._waiting.done():
+        else:
+            message = unpack_message(body)
             if kind is Kind.LOADED:
-                self._note_state(unpack_message(body)["state"])
-                self._waiting.set_result([])
-            elif kind is Kind.RESTORED:
-                self._owner.on_restored(unpack_message(body)["n_keys"])
-                self._waiting.set_result([])
-            else:
-                self._waiting.set_exception(load_error(unpack_message(body)))
+                self._note_state(message["state"])
+            self._dialogue.answer(kind, message)
 
     def _take_changes(self, message: dict[str, Any]) -> None:
         if message["number"] != self._last_commit:
@@ -336,15 +291,12 @@ class Jet:
         self.kept = {name: (size_bytes, refusal) for name, size_bytes, refusal in trials}
 
     def _take(self, frame: OutputFrame) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._collected.append(frame)
-            if frame.is_last:
-                self._waiting.set_result(self._collected)
+        if self._dialogue.take(frame):
             return
         work, n_settled = self._flight.answer(frame)
         self.n_records += n_settled
         metrics.add_action_time(n_settled, frame.action_ns / 1e9)
-        self._n_vain = 0
+        self._trials.clear()
         self._owner.on_answer(work)
 
     def on_console(self, stream: str, text: str, record: tuple[int, int] | None) -> None:
@@ -363,8 +315,9 @@ class Jet:
             self._give_up(EngineError("The model was stopped."))
             return
         error: EngineError = self._stalled or ModelCrashed(exit_code, runner.cell.describe())
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        is_asked = self._dialogue.is_asked
+        self._dialogue.fail(error)
+        if is_asked:
             self._failure = error
             return
         if self.status is JetStatus.READY:
@@ -377,12 +330,12 @@ class Jet:
 
     def _settle_loss(self, runner: Runner, error: EngineError, exit_code: int) -> None:
         """Say what becomes of what the jet had in work."""
-        self._watched = None, 0.0
+        self._watch.clear()
         log.error("jet.ended", jet=self.number, exit_code=exit_code, reason=str(error))
         n_condemned = self._flight.n_condemned
         self._flight.judge(runner.cell, error)
         if self._flight.n_condemned > n_condemned:  # one record less to fail on: that is progress
-            self._n_vain = 0
+            self._trials.clear()
         self.status = JetStatus.RESTARTING
         if self._owner.on_jet_lost(self):
             self._flight.land()
@@ -391,24 +344,19 @@ class Jet:
             self._owner.on_answer(work)
 
     def _give_up(self, error: EngineError) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        self._dialogue.fail(error)
         self._flight.give_up(error)
 
     async def _restart(self, error: EngineError, *, is_free: bool) -> None:
         """Start a runner until one is ready; `is_free` does not count the first as a trial."""
         while self.status is JetStatus.RESTARTING:
-            if not is_free:
-                self._n_vain += 1
-                if self._n_vain > self._settings.n_restarts:
-                    self._owner.on_jet_broken(self, error)
-                    return
-                backoff_s = self._settings.restart_backoff_s * 2 ** (self._n_vain - 1)
-                await asyncio.sleep(min(backoff_s, self._settings.restart_backoff_max_s))
+            if not is_free and not await self._trials.pause():
+                self._owner.on_jet_broken(self, error)
+                return
             is_free = False
             self.n_restarts += 1
             metrics.count_restart()
-            log.info("jet.restart", jet=self.number, attempt=self._n_vain)
+            log.info("jet.restart", jet=self.number, attempt=self._trials.n_vain)
             try:
                 await self.load()
                 await self.begin()  # what it gives was given before
@@ -438,16 +386,11 @@ class Jet:
         """Look at the record in work, against the time it may take. Called a few times within that time."""
         if self._runner is None:
             return
-        record, timeout_s = self._runner.cell.record, self._launcher.model.script.timeout_s
-        watched, since_s = self._watched
-        if record is None or record != watched or not self._is_heard:
-            self._watched = record, now_s
-        elif timeout_s is not None and now_s - since_s > timeout_s:
-            self._stalled = ModelStalled(timeout_s, self._runner.cell.describe())
+        timeout_s = self._launcher.model.script.timeout_s
+        stalled = self._watch.look(self._runner.cell, now_s, timeout_s, is_heard=self._is_heard)
+        if stalled is not None:
+            self._stalled = stalled
             self._runner.kill()
-        elif timeout_s is None and now_s - since_s > SLOW_S:
-            log.warning("record.slow", jet=self.number, slot=record[0], seq_no=record[1], seconds=SLOW_S)
-            self._watched = record, now_s
 
     async def stop(self, *, is_kill: bool = False) -> None:
         """End the runner: when it is through with what it has, or at once."""

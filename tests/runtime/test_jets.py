@@ -22,7 +22,8 @@ from engine.channel import (
 from engine.errors import ActionFailed, EngineError, ModelCrashed, ModelStalled, ScriptInvalid, StateTooLarge
 from engine.runtime.flight import N_IN_FLIGHT
 from engine.runtime.intake import Intake
-from engine.runtime.jets import SLOW_S, Jet, JetStatus
+from engine.runtime.jets import Jet, JetStatus
+from engine.runtime.supervision import SLOW_S
 from engine.runtime.work import Work
 from engine.settings import Settings
 from engine.state.commits import SCRIPT as SCOPE
