@@ -11,8 +11,11 @@ from testbed.errors import ServerDied
 from testbed.java import find_java
 from testbed.maven import fetch
 from testbed.process import ServerProcess
+from testbed.security import Security
 
 VERSION = "4.3.1"
+
+_CLIENTS = "CLIENTS"  # the listener for everybody but brokers
 
 # The jars alone bring no logger, and a broker without one dies in silence: log4j-slf4j-impl is the one it looks for.
 _ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
@@ -30,6 +33,7 @@ class Place:
 
     number: int
     port: int
+    internal_port: int
     controller_port: int
 
     @property
@@ -43,7 +47,8 @@ class Place:
         return f"{self.number}@127.0.0.1:{self.controller_port}"
 
 
-def _settings(place: Place, places: Sequence[Place], folder: Path, protocol: str) -> dict[str, str]:
+def _settings(place: Place, places: Sequence[Place], folder: Path, security: Security | None) -> dict[str, str]:
+    listeners = f"{_CLIENTS}://{place.address},INTERNAL://127.0.0.1:{place.internal_port}"
     n_copies = min(len(places), 3)
     n_in_sync = max(1, n_copies - 1)  # one may be down
     return {
@@ -51,10 +56,12 @@ def _settings(place: Place, places: Sequence[Place], folder: Path, protocol: str
         "node.id": str(place.number),
         "controller.quorum.voters": ",".join(each.vote for each in places),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"{protocol}://{place.address},CONTROLLER://127.0.0.1:{place.controller_port}",
-        "advertised.listeners": f"{protocol}://{place.address}",
-        "inter.broker.listener.name": protocol,
-        "listener.security.protocol.map": f"{protocol}:{protocol},CONTROLLER:PLAINTEXT",
+        "listeners": f"{listeners},CONTROLLER://127.0.0.1:{place.controller_port}",
+        "advertised.listeners": listeners,
+        "inter.broker.listener.name": "INTERNAL",
+        "listener.security.protocol.map": (
+            f"{_CLIENTS}:{'SASL_SSL' if security else 'PLAINTEXT'},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        ),
         "log.dirs": str(folder / "data"),
         # A topic that nobody made is an error here: a misspelled name must not become a topic.
         "auto.create.topics.enable": "false",
@@ -83,7 +90,7 @@ def _settings(place: Place, places: Sequence[Place], folder: Path, protocol: str
         "log.cleaner.backoff.ms": "1000",
         # The cleaner takes this from the heap at the start: the 128 MiB of the default are half of it.
         "log.cleaner.dedupe.buffer.size": str(8 << 20),
-    }
+    } | (security.broker_settings(_CLIENTS) if security else {})
 
 
 class Broker:
@@ -95,14 +102,15 @@ class Broker:
         places: Sequence[Place],
         folder: Path,
         *,
-        protocol: str = "PLAINTEXT",
+        security: Security | None,
         config: Mapping[str, str],
         heap_mib: int,
         is_long_lived: bool,
     ) -> None:
         self.place = place
         self._folder = folder
-        self._config = _settings(place, places, folder, protocol) | dict(config)
+        self._config = _settings(place, places, folder, security) | dict(config)
+        self._format_options = security.format_options() if security else []
         self._java_options = [f"-Xmx{heap_mib}m", *_JAVA_OPTIONS, *([] if is_long_lived else [_START_FAST])]
         self._process: ServerProcess | None = None
 
@@ -123,11 +131,11 @@ class Broker:
             raise RuntimeError(f"{self.name} was never started")
         return self._process
 
-    def format(self, *options: str) -> None:
-        """Make its data folder, before the first start; the options are those of Kafka's storage tool."""
+    def format(self) -> None:
+        """Make its data folder, before the first start."""
         self._folder.mkdir(parents=True)
         self._settings_file.write_text("".join(f"{key}={value}\n" for key, value in self._config.items()))
-        arguments = ["format", "-t", _CLUSTER_ID, "-c", str(self._settings_file), *options]
+        arguments = ["format", "-t", _CLUSTER_ID, "-c", str(self._settings_file), *self._format_options]
         ran = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True, timeout=120
         )

@@ -13,11 +13,14 @@ from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from testbed.broker import Broker, Place
 from testbed.errors import ServerDied
 from testbed.ports import free_ports
+from testbed.security import Security
 
 READY_LIMIT_S = 90  # a broker starts in 2 s, and a machine that is busy with eight other things is slow
 _LOOK_S = 0.05
@@ -33,6 +36,8 @@ class KafkaCluster:
     ----------
     n_brokers
         How many; with three each topic is kept three times and one broker may be down.
+    security
+        Who may come in; without it, everybody.
     config
         Settings of the brokers beside, or instead of, those of the testbed.
     heap_mib
@@ -51,18 +56,21 @@ class KafkaCluster:
         self,
         n_brokers: int = 1,
         *,
+        security: Security | None = None,
         config: Mapping[str, str] | None = None,
         heap_mib: int = _HEAP_MIB,
         is_long_lived: bool = False,
     ) -> None:
-        ports = free_ports(2 * n_brokers)
-        places = [Place(number, *ports[2 * number - 2 : 2 * number]) for number in range(1, n_brokers + 1)]
+        ports = free_ports(3 * n_brokers)
+        places = [Place(number, *ports[3 * number - 3 : 3 * number]) for number in range(1, n_brokers + 1)]
+        self.security = security
         self._folder = Path(tempfile.mkdtemp(prefix="kafka-"))
         self._brokers = {
             place.number: Broker(
                 place,
                 places,
                 self._folder / str(place.number),
+                security=security,
                 config=config or {},
                 heap_mib=heap_mib,
                 is_long_lived=is_long_lived,
@@ -91,8 +99,8 @@ class KafkaCluster:
 
     @property
     def client_settings(self) -> dict[str, str | int | float | bool]:
-        """What a client of librdkafka needs to connect."""
-        return {"bootstrap.servers": self.bootstrap}
+        """What a client of librdkafka needs to connect, as one who may do everything."""
+        return {"bootstrap.servers": self.bootstrap, **(self.security.client_settings() if self.security else {})}
 
     def admin(self) -> AdminClient:
         """Return a client that makes topics and the like."""
@@ -149,6 +157,27 @@ class KafkaCluster:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"topic {name} has no leaders after {READY_LIMIT_S} s")
             time.sleep(_LOOK_S)
+
+    def grant(self, user: str, kind: str, name: str, *operations: str) -> None:
+        """Allow a user something of this very name: ``grant("alice", "topic", "prices", "read", "describe")``.
+
+        The kinds are topic, group, transactional_id and broker (whose name is kafka-cluster).
+        """
+        rights = [
+            AclBinding(
+                ResourceType[kind.upper()],
+                name,
+                ResourcePatternType.LITERAL,
+                f"User:{user}",
+                "*",
+                AclOperation[operation.upper()],
+                AclPermissionType.ALLOW,
+            )
+            for operation in operations
+        ]
+        admin = self.admin()  # what it has not answered is lost when it goes
+        for granted in admin.create_acls(rights).values():
+            granted.result(READY_LIMIT_S)
 
     def close(self) -> None:
         """End all brokers and remove what they kept."""
