@@ -6,26 +6,48 @@ import argparse
 import signal
 import sys
 
+from testbed.broker import kafka_jars
 from testbed.errors import TestbedError
 from testbed.kafka import KafkaCluster
+from testbed.registry import SchemaRegistry, registry_folder
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+
+def _wait(address: str) -> None:
+    print(address, flush=True)
+    print("Ctrl-C ends it, and nothing of it stays.", file=sys.stderr)
+    signal.sigwait(_SIGNALS)
 
 
 def _kafka(arguments: argparse.Namespace) -> None:
+    # Whoever tries things out writes to a topic by naming it.
     with KafkaCluster(arguments.brokers, config={"auto.create.topics.enable": "true"}) as kafka:
-        print(kafka.bootstrap, flush=True)
-        print("Ctrl-C ends it, and nothing of it stays.", file=sys.stderr)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        _wait(kafka.bootstrap)
+
+
+def _registry(_: argparse.Namespace) -> None:
+    with SchemaRegistry() as registry:
+        _wait(registry.url)
+
+
+def _fetch(_: argparse.Namespace) -> None:
+    for folder in (kafka_jars(), registry_folder()):
+        print(folder)
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m testbed", description="Real servers, started here for a while.")
-    servers = parser.add_subparsers(required=True, metavar="SERVER")
-    kafka = servers.add_parser("kafka", help="start Kafka and print its address")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    kafka = verbs.add_parser("kafka", help="start Kafka and print its address")
     kafka.add_argument("--brokers", type=int, default=1, metavar="N", help="how many brokers (1)")
     kafka.set_defaults(run=_kafka)
+    verbs.add_parser("registry", help="start a schema registry and print its address").set_defaults(run=_registry)
+    verbs.add_parser("fetch", help="fetch all that they need, and start nothing").set_defaults(run=_fetch)
     arguments = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    if arguments.run is not _fetch:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # from here on they wait for sigwait: no start is cut in two
     try:
         arguments.run(arguments)
     except TestbedError as missing:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +25,9 @@ _POM = """<project><modelVersion>4.0.0</modelVersion>
 """
 _DEPENDENCY = (
     "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>"
-    "<type>{}</type><classifier>{}</classifier></dependency>"
+    "<type>{}</type><classifier>{}</classifier>{}</dependency>"
 )
+_ALONE = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
 
 
 def cache_folder() -> Path:
@@ -35,7 +37,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scoring-engine-testbed"
 
 
-def fetch(name: str, artifacts: Sequence[str]) -> Path:
+def fetch(name: str, artifacts: Sequence[str], *, is_whole: bool = False) -> Path:
     """Return the folder that holds these artifacts and all that they depend on; fetch them if it does not exist.
 
     Two processes may ask at once: one fetches and the other waits. A fetch that fails leaves nothing behind.
@@ -45,7 +47,9 @@ def fetch(name: str, artifacts: Sequence[str]) -> Path:
     name
         What it is called, version included: the name of its folder.
     artifacts
-        As Maven writes them: ``group:artifact:version[:type[:classifier]]``.
+        As Maven writes them: ``group:artifact:version[:type[:classifier]]``. What is a ``tar.gz`` is unpacked.
+    is_whole
+        They bring along what they depend on, and nothing else is fetched.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def fetch(name: str, artifacts: Sequence[str]) -> Path:
         return folder
     with _alone(folder):
         if not folder.is_dir():  # another process may have brought it while this one waited
-            _bring(name, artifacts, folder)
+            _bring(name, artifacts, folder, is_whole)
     return folder
 
 
@@ -70,37 +74,36 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _bring(name: str, artifacts: Sequence[str], folder: Path) -> None:
+def _bring(name: str, artifacts: Sequence[str], folder: Path, is_whole: bool) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise MavenMissing(name, folder.parent)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as work:
         pom = Path(work, "pom.xml")
-        pom.write_text(_POM.format(dependencies="\n".join(map(_dependency, artifacts))))
+        pom.write_text(_POM.format(dependencies="\n".join(_dependency(each, is_whole) for each in artifacts)))
         command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        command += [f"-DoutputDirectory={work}/jars", "-Dstyle.color=never"]
         environment = os.environ | {"JAVA_HOME": os.environ.get("JAVA_HOME") or java_home(find_java())}
         try:
-            ran = subprocess.run(
-                [*command, f"-DoutputDirectory={work}/jars"],
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=FETCH_LIMIT_S,
-            )
+            ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=FETCH_LIMIT_S)
         except subprocess.TimeoutExpired as late:
             raise FetchFailed(name, folder.parent, f"it was not there after {FETCH_LIMIT_S} s.") from late
         if ran.returncode:
             raise FetchFailed(name, folder.parent, _first_error(ran.stdout + ran.stderr))
+        for archive in Path(work, "jars").glob("*.tar.gz"):
+            with tarfile.open(archive) as packed:
+                packed.extractall(archive.parent, filter="data")
+            archive.unlink()
         Path(work, "jars").rename(folder)  # whole or not at all
 
 
-def _dependency(artifact: str) -> str:
+def _dependency(artifact: str, is_whole: bool) -> str:
     group, name, version, *rest = artifact.split(":")
     kind, classifier = rest + ["jar", ""][len(rest) :]
-    return _DEPENDENCY.format(group, name, version, kind, classifier)
+    return _DEPENDENCY.format(group, name, version, kind, classifier, _ALONE if is_whole else "")
 
 
 def _first_error(said: str) -> str:
     """Return the line of Maven's output that says what went wrong: the first, the others only explain it."""
-    lines = [line.removeprefix("[ERROR] ").strip() for line in said.splitlines() if "[ERROR]" in line]
+    lines = [line.partition("[ERROR]")[2].strip() for line in said.splitlines() if "[ERROR]" in line]
     return lines[0] if lines else said.strip()[-500:]

@@ -67,5 +67,6 @@ class ServerProcess:
             os.kill(self.pid, signal.SIGCONT)
 
     def log_tail(self) -> str:
-        """Return the last lines of what it said."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        """Return the last lines of what it said, without the stacks of Java."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in lines if not line.startswith("\tat ")][-_TAIL_LINES:])

@@ -11,6 +11,7 @@ import pytest
 
 from testbed.errors import TestbedError
 from testbed.kafka import KafkaCluster
+from testbed.registry import SchemaRegistry
 
 
 class MakeTopic(Protocol):
@@ -29,6 +30,18 @@ def kafka() -> Iterator[KafkaCluster]:
         pytest.skip(str(missing))
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[SchemaRegistry]:
+    """One schema registry for all tests that do not stop it; no two tests share a subject."""
+    try:
+        registry = SchemaRegistry()
+        registry.start()
+    except TestbedError as missing:
+        pytest.skip(str(missing))
+    yield registry
+    registry.close()
 
 
 @pytest.fixture
