@@ -19,7 +19,7 @@ The order of a conversation::
                                   <-  OUTPUT      one or more, the last one marked
     COMMIT  its number            ->              (at any place between batches)
                                   <-  CHANGED     one or more, the last one marked: what changed since the last one
-                                  <-  ASK         (within a batch) what a cell holds, or to change one
+                                  <-  ASK         (within a batch) what a cell holds, or to change one; or a schema
     REPLY                         ->
     FORGET  tasks                 ->              (at any place between batches: their state goes, and is not CHANGED)
     END                           ->
@@ -38,6 +38,7 @@ from engine.channel.failures import Failure, dump_error, load_error
 from engine.channel.frames import MAX_FRAME_BYTES, PIPE_BYTES, PROTOCOL_VERSION, FrameReader, Kind, pack_frame
 from engine.channel.messages import BatchFrame, LabelPart, OutputFrame, pack_message, unpack_message
 from engine.channel.pipe import PipeReader
+from engine.channel.schemas import SchemaAnswer
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -52,6 +53,7 @@ __all__ = [
     "OutputFrame",
     "Phase",
     "PipeReader",
+    "SchemaAnswer",
     "dump_error",
     "load_error",
     "pack_frame",

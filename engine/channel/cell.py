@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import mmap
 import os
+from collections.abc import Iterator
 
 CELL_BYTES = mmap.PAGESIZE
 
@@ -17,6 +19,7 @@ class Phase(enum.IntEnum):
     BEGIN = 2
     ACTION = 3
     END = 4
+    ASK = 5
 
 
 class Cell:
@@ -61,6 +64,16 @@ class Cell:
         """Note that nothing is in work."""
         self.words[self.PHASE] = Phase.IDLE
 
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Note that the engine is waited for, and afterwards what was in work before."""
+        words = self.words
+        before, words[self.PHASE] = words[self.PHASE], Phase.ASK
+        try:
+            yield
+        finally:
+            words[self.PHASE] = before
+
     @property
     def phase(self) -> Phase:
         """What is being done."""
@@ -79,5 +92,10 @@ class Cell:
         record = self.record
         if record is not None:
             return f"record {record[1]} of slot {record[0]}"
-        hooks = {Phase.IMPORT: "the import of the script", Phase.BEGIN: "begin()", Phase.END: "end()"}
-        return hooks.get(self.phase, "nothing")
+        others = {
+            Phase.IMPORT: "the import of the script",
+            Phase.BEGIN: "begin()",
+            Phase.END: "end()",
+            Phase.ASK: "nothing but a question to the schema registry",
+        }
+        return others.get(self.phase, "nothing")

@@ -6,11 +6,12 @@ from engine.codecs.avro_codec import open_avro
 from engine.codecs.compiled import CompiledCodec, SchemaPair
 from engine.codecs.json_codec import open_json
 from engine.codecs.raw_codecs import open_null, open_utf8
+from engine.codecs.registry_codec import NoSchemas, RegistryCodec, SchemaSource
 from engine.errors import DescriptorError, NotBuilt, nearest
 from engine.schema import Schema
 
-KNOWN = ("json", "utf-8", "avro-binary", "null")
-NOT_BUILT = ("csv", "msgpack", "soap-rpc", "avro-registry")
+KNOWN = ("json", "utf-8", "avro-binary", "avro-registry", "null")
+NOT_BUILT = ("csv", "msgpack", "soap-rpc")
 
 
 def open_codec(
@@ -19,7 +20,8 @@ def open_codec(
     model_schema: Schema | None = None,
     *,
     tagged_unions: bool = False,
-) -> CompiledCodec:
+    schemas: SchemaSource | None = None,
+) -> CompiledCodec | RegistryCodec:
     """Return the codec of a slot: what its stream carries on one side, what its script sees on the other.
 
     What is read is checked by the stream's schema and resolved to the script's (writer = stream, reader = script); what
@@ -36,6 +38,8 @@ def open_codec(
         That of the script's slot.
     tagged_unions : bool
         Write a union's value in JSON as ``{"double": 2.0}``; both forms are always read.
+    schemas : SchemaSource, optional
+        Who knows the schemas that records of ``avro-registry`` name.
 
     Raises
     ------
@@ -61,15 +65,17 @@ def open_codec(
         raise DescriptorError("Encoding", f"{encoding!r} is not an encoding", nearest(encoding, [*KNOWN, *NOT_BUILT]))
     if tagged_unions and encoding != "json":
         raise DescriptorError("Encoding", f"tagged unions are of json, not of {encoding}")
+    if encoding == "avro-registry":
+        return RegistryCodec(schemas or NoSchemas(), schema, model_schema)
     stream, model = schema or model_schema, model_schema or schema
-    schemas = None if stream is None or model is None else SchemaPair.fit(stream, model)
+    pair = None if stream is None or model is None else SchemaPair.fit(stream, model)
     match encoding:
         case "json":
-            return open_json(schemas, is_tagged=tagged_unions)
+            return open_json(pair, is_tagged=tagged_unions)
         case "utf-8":
-            return open_utf8(schemas)
+            return open_utf8(pair)
         case "null":
-            return open_null(schemas)
-    if schemas is None:
+            return open_null(pair)
+    if pair is None:
         raise DescriptorError("Encoding", "avro-binary needs a schema")
-    return open_avro(schemas)
+    return open_avro(pair)

@@ -20,6 +20,7 @@ from engine.jet.keeping import try_state
 from engine.jet.keyed import KeyedMemory
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
 from engine.jet.memory import Memory, ModuleMemory, Resolve
+from engine.jet.schemas import AskedSchemas
 from engine.ports import Codec
 from engine.schema import parse_schema
 from engine.script import Script, callable_arity, inspect_script
@@ -129,14 +130,16 @@ class Worker:
         stream, model = (
             None if source is None else parse_schema(source) for source in (message["schema"], message["model_schema"])
         )
-        codec = open_codec(message["encoding"], stream, model, tagged_unions=message["tagged_unions"])
+        schemas = None if self._ask is None else AskedSchemas(self._ask, self._cell, number)
+        tagged_unions = message["tagged_unions"]
+        codec = open_codec(message["encoding"], stream, model, tagged_unions=tagged_unions, schemas=schemas)
         if number % 2:
             self._outputs[number] = codec
             return
         action = self._actions[number]
         arity = self._script.slots[number].arity or callable_arity(action)
         is_halting = message["on_error"] == "stop"
-        decode = codec.decode
+        decode: Callable[[bytes], Any] = codec.decode
         if isinstance(self._memory, KeyedMemory):
             decode = self._memory.reader(decode, self._script.keys[number])
         self._inputs[number] = _Input(decode, action, self._script.slots[number].action or "action", arity, is_halting)

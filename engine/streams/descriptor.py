@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PlainSerializer, PositiveInt
 
-from engine import codecs
-from engine.errors import DescriptorError, NotBuilt
+from engine.errors import NotBuilt
+from engine.streams.encoding import Encoding, PlainEncoding
 from engine.streams.kafka import KafkaTransport
 from engine.streams.part import Part
 from engine.streams.transport import RestTransport, Transport
@@ -32,16 +32,6 @@ class Framing(Part):
     separator: Annotated[str, Field(min_length=1)] = "\n"
 
 
-class Encoding(Part):
-    """How a record is written."""
-
-    type: str
-    unions: Annotated[
-        Literal["plain", "tagged"],
-        BeforeValidator(lambda word: canonical("Encoding.Unions", word, ("plain", "tagged"))),
-    ] = "plain"
-
-
 class Batching(Part):
     """Where a batch ends: after so many records (None: any number), or so long after its first (None: never)."""
 
@@ -55,17 +45,6 @@ def _as_framing(value: Any) -> Any:
     if isinstance(value, dict):
         return value | {"Type": canonical("Envelope.Type", value.get("Type"), ENVELOPES, ENVELOPES_NOT_BUILT)}
     return value
-
-
-def _as_encoding(value: Any) -> Any:
-    fields = {"Type": value} if isinstance(value, str) else value
-    if not isinstance(fields, dict):
-        return value
-    field = "Encoding" if isinstance(value, str) else "Encoding.Type"
-    name = canonical(field, fields.get("Type"), codecs.KNOWN, codecs.NOT_BUILT)
-    if "Unions" in fields and name != "json":
-        raise DescriptorError("Encoding.Unions", "only the json encoding has it")
-    return None if name == "null" else fields | {"Type": name}
 
 
 def _as_batching(value: Any) -> Any:
@@ -120,7 +99,7 @@ class StreamDescriptor(Part):
     skip_to: Annotated[NonNegativeInt, Field(lt=1 << 63)] | None = None  # as far as a file can be
     skip_to_record: Annotated[int | str | None, BeforeValidator(_check_skip)] = None
     envelope: Annotated[Framing | None, BeforeValidator(_as_framing)] = None
-    encoding: Annotated[Encoding | None, BeforeValidator(_as_encoding)] = None
+    encoding: Encoding = None
     avro: Annotated[Any, BeforeValidator(_check_schema)] = Field(default=INHERIT, alias="Schema")
     batching: Annotated[Batching, BeforeValidator(_as_batching)] = Batching()
     linger_time_ms: NonNegativeInt | None = Field(default=3000, alias="LingerTime")
@@ -164,7 +143,9 @@ def describe(descriptor: StreamDescriptor) -> dict[str, Any]:
         "rejects": {"$ref": descriptor.rejects} if descriptor.rejects is not None else None,
     }
     return {key: value for key, value in form.items() if value is not None} | {
-        "encoding": encoding.model_dump() if encoding and encoding.unions != "plain" else encoding and encoding.type,
+        "encoding": encoding.type
+        if isinstance(encoding, PlainEncoding) and encoding.unions == "plain"
+        else encoding and encoding.model_dump(exclude_none=True),
         "batching": {"watermark": descriptor.batching.watermark, "nagle_time": descriptor.batching.nagle_time_ms},
         "linger_time": descriptor.linger_time_ms,
     }

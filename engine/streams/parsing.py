@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.errors import DescriptorError, NotBuilt, nearest
-from engine.streams.descriptor import Batching, Encoding, Framing, StreamDescriptor
+from engine.streams.descriptor import Batching, Framing, StreamDescriptor
+from engine.streams.encoding import PLAIN_TAG, REGISTRY_TAG, PlainEncoding, RegistryEncoding
 from engine.streams.security import Security
 from engine.streams.transport import CLASSES, tag_of
 from engine.streams.words import WHERE, expected
@@ -17,7 +18,8 @@ from engine.streams.words import WHERE, expected
 _FIELDS_NOT_BUILT = ("EndMarker",)
 _PARTS: dict[str, type[BaseModel]] = {
     "Envelope": Framing,
-    "Encoding": Encoding,
+    PLAIN_TAG: PlainEncoding,
+    REGISTRY_TAG: RegistryEncoding,
     "Batching": Batching,
     "Security": Security,
     **{tag_of(name): part for name, part in CLASSES.items()},

@@ -9,6 +9,7 @@ from typing import Any
 from engine.errors import DescriptorError, NotBuilt
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.encoding import REGISTRY, RegistryEncoding
 from engine.streams.kafka import KafkaFields, KafkaOffsetTransport, KafkaTransport
 from engine.streams.transport import FileTransport, HttpTransport, RestTransport
 from engine.streams.words import WHERE
@@ -61,6 +62,11 @@ def _has_fields_of_inputs(use: Use) -> bool:
 
 def _has_rejects(use: Use) -> bool:
     return use.descriptor.rejects is not None
+
+
+def _has_no_subject(use: Use) -> bool:
+    encoding = use.descriptor.encoding
+    return isinstance(encoding, RegistryEncoding) and encoding.subject is None and not _is_kafka(use)
 
 
 RESTRICTIONS = (
@@ -142,8 +148,19 @@ RESTRICTIONS = (
     ),
     Restriction(
         "Envelope",
-        "avro-binary records cannot be delimited, since any byte may be part of one",
-        lambda use: use.descriptor.envelope is not None and use.descriptor.encoding_name == "avro-binary",
+        "records of Avro cannot be delimited, since any byte may be part of one",
+        lambda use: use.descriptor.envelope is not None and use.descriptor.encoding_name in ("avro-binary", REGISTRY),
+    ),
+    Restriction(
+        "Encoding",
+        "avro-registry needs a transport that keeps records apart: Kafka, REST in simple mode, or inline data that is a"
+        " list",
+        lambda use: use.descriptor.encoding_name == REGISTRY and not use.descriptor.transport.keeps_boundaries,
+    ),
+    Restriction(
+        "Encoding.Subject",
+        "missing: only Kafka has a topic by which it could go",
+        lambda use: use.direction == "output" and _has_no_subject(use),
     ),
     Restriction(
         "Schema",

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import DescriptorError
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
+from engine.streams.encoding import PlainEncoding, RegistryEncoding
 from engine.streams.kafka import KafkaOffsetTransport, KafkaTransport
 from engine.streams.parsing import parse_descriptor
 from engine.streams.restrictions import reference_of, verify_descriptor
@@ -50,7 +51,21 @@ class Stream:
     @property
     def tagged_unions(self) -> bool:
         """Whether JSON outputs say the branch of a union."""
-        return self.descriptor.encoding is not None and self.descriptor.encoding.unions == "tagged"
+        encoding = self.descriptor.encoding
+        return isinstance(encoding, PlainEncoding) and encoding.unions == "tagged"
+
+    @property
+    def registry(self) -> RegistryEncoding | None:
+        """The encoding of a stream whose schemas are in a registry; None for every other one."""
+        encoding = self.descriptor.encoding
+        return encoding if isinstance(encoding, RegistryEncoding) else None
+
+    @property
+    def subject(self) -> str | None:
+        """Under what the registry keeps the schemas of its records; None where nothing says so."""
+        if self.registry is None:
+            return None
+        return self.registry.subject or (f"{self.kafka.topic}-value" if self.kafka is not None else None)
 
     @property
     def own_schema(self) -> Schema | None:

@@ -7,11 +7,11 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from engine.errors import DescriptorError, NotBuilt
+from engine.streams.address import check_url
 from engine.streams.kafka import KafkaOffsetTransport, KafkaTransport
 from engine.streams.part import Part
 from engine.streams.words import TRANSPORTS, TRANSPORTS_NOT_BUILT, WHERE, canonical, expected, one_of, shown
@@ -111,20 +111,7 @@ class DiscardTransport(Part):
     directions: ClassVar[tuple[str, ...]] = ("output",)
 
 
-def _check_url(value: Any) -> Any:
-    if not isinstance(value, str) or is_reference(value):
-        return value
-    try:
-        url = urlsplit(value)
-        is_address = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError as exc:
-        raise DescriptorError("Transport.Url", str(exc)) from exc
-    if not is_address or not value.isascii() or not value.isprintable() or " " in value:
-        raise expected("Transport.Url", "http://HOST/PATH or https://HOST/PATH", value)
-    if url.username is not None or url.password is not None:
-        fix = 'write {"Authorization": "Basic secret://NAME"} into Headers, or the whole Url as secret://NAME'
-        raise DescriptorError("Transport.Url", f"a descriptor holds no secrets such as its user and password; {fix}")
-    return value
+_URL_FIX = 'write {"Authorization": "Basic secret://NAME"} into Headers, or the whole Url as secret://NAME'
 
 
 def _check_headers(value: Any) -> Any:
@@ -157,7 +144,7 @@ class HttpTransport(Part):
     """Outputs that are sent to an address, a batch in each request."""
 
     type: Literal["HTTP"]
-    url: Annotated[str, BeforeValidator(_check_url)]
+    url: Annotated[str, BeforeValidator(lambda value: check_url(value, "Transport.Url", _URL_FIX))]
     headers: Annotated[dict[str, str], BeforeValidator(_check_headers)] = Field(default_factory=dict)
     timeout_ms: PositiveInt = Field(default=30_000, alias="Timeout")
     method: Annotated[

@@ -254,7 +254,6 @@ def test_what_is_no_json_object_is_refused(text, words):
         *(({**REST, "Encoding": name}, f'Encoding "{name}"') for name in ("csv", "msgpack", "soap-rpc")),
         *(({**REST, "Envelope": name}, f'Envelope "{name}"') for name in ("fixed", "ocf-block", "delimited-csv")),
         ({"Transport": "odbc"}, 'Transport "ODBC"'),
-        ({**REST, "Encoding": "Avro-Registry"}, 'Encoding "avro-registry"'),
         ({**REST, "Envelope": {"Type": "fixed", "Size": 3}}, 'Envelope "fixed"'),
         ({**REST, "Batching": "explicit"}, 'Batching "explicit"'),
         ({**REST, "Batching": {"Watermark": None, "NagleTime": None}}, "explicit"),

@@ -17,6 +17,7 @@ OFFSETS = {"Transport": KAFKA["Transport"] | {"Type": "kafka-offset", "Group": "
 APPEND = {"Transport": {"Type": "file", "Path": "/data/x", "Append": True}}
 HTTP = {"Transport": {"Type": "HTTP", "Url": "https://host/x"}}
 AVRO = {"Encoding": "avro-binary"}
+REGISTRY = {"Encoding": {"Type": "avro-registry", "Url": "http://registry:8081"}}
 RECORD = {"type": "record", "name": "R", "fields": []}
 
 
@@ -58,6 +59,9 @@ BROKEN = [
     ({**LIST, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
     ({**DISCARD, "Envelope": "delimited"}, None, "Envelope", "keeps record boundaries"),
     ({**FILE, **AVRO, "Envelope": "delimited"}, None, "Envelope", "cannot be delimited"),
+    ({**REST, **REGISTRY, "Envelope": "delimited"}, None, "Envelope", "cannot be delimited"),
+    ({**FILE, **REGISTRY}, None, "Encoding", "keeps records apart"),
+    ({**REST, **REGISTRY}, 1, "Encoding.Subject", "only Kafka has a topic"),
     ({**FILE, **AVRO, "Schema": None}, None, "Schema", "avro-binary needs one"),
     ({**REST, **AVRO, "Schema": None}, None, "Schema", "avro-binary needs one"),
     ({**REST, "Schema": "string"}, None, "Schema", 'must be "bytes"'),

@@ -1,0 +1,147 @@
+"""The ``avro-registry`` encoding: an Avro datum behind the number of the schema that it was written with.
+
+Confluent's wire format: a zero byte and the number in four bytes, the highest first; or a one and the sixteen bytes of
+the schema's GUID. Where the GUID came in a header, whoever read the header has put it in front: see `join_header`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+from uuid import UUID
+
+from engine.codecs.avro_codec import datum_reader, datum_writer
+from engine.codecs.compiled import SchemaPair
+from engine.errors import DecodeError, EngineError, SchemaInvalid, SchemaMismatch
+from engine.record import Oversized
+from engine.schema import Extras, Resolver, Schema, parse_schema
+
+NAME = "avro-registry"
+
+HEADER = "__value_schema_id"
+"""The header that holds the schema's number or GUID in the same form, where it is not in front of the value."""
+
+_NUMBER, _GUID = 0, 1
+_START = {_NUMBER: 5, _GUID: 17}
+"""By a record's first byte, where its datum begins."""
+
+
+class SchemaSource(Protocol):
+    """Who knows the schemas of a slot; asked once for each."""
+
+    def written(self, key: int | UUID) -> Any:
+        """Return the schema that a record was written with, as a JSON value; raises `DataError`."""
+
+    def to_write(self) -> tuple[int, Any]:
+        """Return the number of the schema that outputs are written with, and the schema; raises `EngineError`."""
+
+
+class RegistryCodec:
+    """Reads records of any schema that fits the slot's, and writes them with one; see `engine.ports.Codec`.
+
+    Parameters
+    ----------
+    source : SchemaSource
+        Asked when a schema is met for the first time.
+    stream, model : Schema or None
+        The stream's own and that of the script's slot. What is read is resolved to the first and then to the second.
+    """
+
+    name = NAME
+
+    def __init__(self, source: SchemaSource, stream: Schema | None, model: Schema | None) -> None:
+        self._source, self._model = source, model
+        self._targets = [schema for schema in (stream, model) if schema is not None]
+        self._readers: dict[bytes, Callable[[bytes], Any]] = {}
+        self._extras = Extras()
+        self._write: Callable[[Any], bytes] | None = None
+
+    @property
+    def extra_fields(self) -> int:
+        """How many fields without a place in the schema were dropped."""
+        return self._extras.count
+
+    def decode(self, raw: bytes) -> Any:
+        """Return the value of a record; raises `DataError`."""
+        read = self._readers.get(raw[:5])
+        return read(raw) if read is not None else self._find_reader(raw)(raw)
+
+    def encode(self, value: Any) -> bytes:
+        """Return the record of an output; raises `DataError`."""
+        if self._write is None:
+            self._write = self._make_writer()
+        return self._write(value)
+
+    def _find_reader(self, raw: bytes) -> Callable[[bytes], Any]:
+        start = _START.get(raw[0]) if raw else None
+        if start is None or len(raw) < start:
+            raise DecodeError(NAME, _complaint(raw))
+        prefix = raw[:start]
+        if prefix not in self._readers:
+            key = UUID(bytes=prefix[1:]) if raw[0] == _GUID else int.from_bytes(prefix[1:])
+            self._readers[prefix] = self._make_reader(key, self._source.written(key), start)
+        return self._readers[prefix]
+
+    def _make_reader(self, key: int | UUID, source: Any, start: int) -> Callable[[bytes], Any]:
+        """Return what reads the records of a schema as the slot asks for them."""
+        try:
+            schema = parse_schema(source)
+            steps = [
+                resolver
+                for writer, reader in zip([schema, *self._targets], self._targets, strict=False)
+                if not (resolver := Resolver(writer, reader)).is_identity
+            ]
+        except SchemaInvalid as exc:
+            raise DecodeError(NAME, f"schema {key} is no valid Avro schema: {exc.reason}") from exc
+        except SchemaMismatch as exc:
+            fault = f"schema {key}, with which it was written, cannot be read as the slot asks. {exc}"
+            raise DecodeError(NAME, fault.rstrip(".")) from exc
+        read = datum_reader(schema, NAME, start)
+        if not steps:
+            return read
+
+        def read_resolved(raw: bytes) -> Any:
+            value = read(raw)
+            for resolve in steps:
+                value = resolve(value)
+            return value
+
+        return read_resolved
+
+    def _make_writer(self) -> Callable[[Any], bytes]:
+        number, source = self._source.to_write()
+        schema = parse_schema(source)
+        pair = SchemaPair.fit(schema, self._model or schema)
+        return datum_writer(pair, self._extras, NAME, bytes([_NUMBER]) + number.to_bytes(4))
+
+
+class NoSchemas:
+    """Stands for a registry where there is nobody to ask."""
+
+    def written(self, key: int | UUID) -> Any:
+        """Raise `DecodeError`."""
+        raise DecodeError(NAME, f"there is no engine to ask for schema {key}")
+
+    def to_write(self) -> tuple[int, Any]:
+        """Raise `EngineError`."""
+        raise EngineError("There is no engine to ask for the number of the schema that outputs are written with.")
+
+
+def join_header(value: bytes, headers: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """Return the value with the schema's number or GUID in front of it, if it came in a header.
+
+    >>> join_header(b"datum", [("__value_schema_id", bytes(5))])[5:]
+    b'datum'
+    """
+    if isinstance(value, Oversized):  # it is rejected, and not decoded
+        return value
+    for name, content in headers:
+        if name == HEADER and content and len(content) == _START.get(content[0]):
+            return content + value
+    return value
+
+
+def _complaint(raw: bytes) -> str:
+    if not raw or raw[0] in _START:
+        return "it ends before the number of its schema does"
+    return f"it begins with the byte {raw[0]}, and not with 0 and the number of its schema, or with 1 and a GUID"
