@@ -15,7 +15,7 @@ export PIP_CERT ?= $(SSL_CERT_FILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint unit bench torture train lock clean
+.PHONY: help demo test check lint unit testbed bench torture train lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -24,7 +24,7 @@ help:  ## Say what there is
 demo: .venv/installed  ## From nothing to scores of real prices, and a picture of them in demo/out/
 	@$(RUN) -m demo.demo
 
-test: lint .venv-train/installed  ## Lint and every test, the real processes and a short training too
+test: lint .venv-train/installed testbed  ## Lint and every test, the real processes and a short training too
 	$(RUN) -m pytest
 
 check: lint unit  ## Lint and unit tests, in under a minute: the edit loop
@@ -36,6 +36,13 @@ lint: .venv/installed
 
 unit: .venv/installed
 	$(RUN) -m pytest -q -m "not integration"
+
+# Kafka and the schema registry for the tests, into the user's cache. Java and Maven are installed where that is allowed;
+# where they cannot be had, the tests that need them say so and are skipped.
+testbed: .venv/installed
+	@command -v mvn >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends maven >/dev/null; }
+	@$(RUN) -m testbed fetch || echo "Tests that need these servers will be skipped."
 
 bench: .venv/installed  ## Measure what a record costs; the figures of this machine land in benchmarks/results/local/
 	$(RUN) -m benchmarks

@@ -47,6 +47,7 @@ def main() -> int:
     verbs.add_parser("fetch", help="fetch all that they need, and start nothing").set_defaults(run=_fetch)
     arguments = parser.parse_args()
     if arguments.run is not _fetch:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # from here on they wait for sigwait: no start is cut in two
     try:
         arguments.run(arguments)

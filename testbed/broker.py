@@ -145,7 +145,7 @@ class Broker:
     def start(self) -> None:
         """Start its process; it is ready somewhat later."""
         log = self._folder / "broker.log"
-        self._process = ServerProcess(self._java("kafka.Kafka", str(self._settings_file)), self._folder, log)
+        self._process = ServerProcess(self._java("kafka.Kafka", str(self._settings_file)), self._folder.parent, log)
 
     @property
     def _settings_file(self) -> Path:

@@ -13,23 +13,32 @@ STOP_LIMIT_S = 30  # an orderly end of a broker takes 2 s on an idle machine
 _TAIL_LINES = 15
 
 # A pipe from the parent is its standard input; when the parent ends, however it ends, the pipe does, and so the server.
-_GUARD = 'read -r _; kill -9 "$1" 2>/dev/null'
+_GUARD = 'read -r _; kill -9 "$1" 2>/dev/null; rm -rf "$2"'
 
 
 class ServerProcess:
     """One running server, its log, and the guard that ends it with this process.
 
     It is in a session of its own: Ctrl-C in a terminal reaches the one who started it, and not the server.
+
+    Parameters
+    ----------
+    command
+        What to start.
+    scratch
+        Where it works, and what is removed when this process ends and has not stopped it.
+    log
+        The file to which it says what it says.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, log: Path) -> None:
+    def __init__(self, command: Sequence[str], scratch: Path, log: Path) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command, cwd=scratch, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self._guard = subprocess.Popen(
-            ["sh", "-c", _GUARD, "guard", str(self.pid)], stdin=subprocess.PIPE, start_new_session=True
+            ["sh", "-c", _GUARD, "guard", str(self.pid), str(scratch)], stdin=subprocess.PIPE, start_new_session=True
         )
 
     @property
