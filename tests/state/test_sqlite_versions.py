@@ -44,7 +44,7 @@ def described(store: SqliteStore) -> Any:
         {
             "fence": store.fence,
             "job": store.job,
-            "state": [list(entry) for scope in store.scopes() for entry in store.entries(scope)],
+            "state": [list(entry[:4]) for scope in store.scopes() for entry in store.entries(scope)],
             "inputs": {number: store.inputs(number) for number in (1, 2, 4)},
             "outputs": {number: store.outputs(number) for number in (2, 3)},
             "answers": [answer for key in ("first", "second", "third") if (answer := store.answer_of(key))],

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 
 from engine.record import Oversized
-from engine.state.commits import Answer, Fence, InputFence, OutputFence, Reject
+from engine.state.commits import Answer, Commit, Fence, InputFence, OutputFence, Reject, TaskFence
 
 _OVERSIZED = 1  # msgpack's number of our extension: eight bytes of size, then the head
 
@@ -46,9 +46,20 @@ def _plain(value: bytes) -> Any:
 
 def pack_fence(fence: Fence) -> bytes:
     """Return a fence as bytes: by the names of its fields, so that it may get more of them."""
+    return pack(_dump_fence(fence))
+
+
+def _dump_fence(fence: Fence) -> dict[str, Any]:
     inputs = {number: _named(one) for number, one in fence.inputs.items()}
     outputs = {number: _named(one) for number, one in fence.outputs.items()}
-    return pack({**_named(fence), "keys": dict(fence.keys), "inputs": inputs, "outputs": outputs})
+    dumped = {**_named(fence), "keys": dict(fence.keys), "inputs": inputs, "outputs": outputs}
+    del dumped["tasks"]
+    if fence.tasks:  # a job without partitions writes what engines could read that knew of none
+        dumped["tasks"] = {
+            task: [{slot: _named(kept) for slot, kept in one.inputs.items()}, one.has_begun]
+            for task, one in fence.tasks.items()
+        }
+    return dumped
 
 
 def _named(record: Any) -> dict[str, Any]:
@@ -58,10 +69,46 @@ def _named(record: Any) -> dict[str, Any]:
 
 def unpack_fence(data: bytes) -> Fence:
     """Return the fence that was packed."""
-    named = unpack(data)
+    return _load_fence(unpack(data))
+
+
+def _load_fence(named: dict[str, Any]) -> Fence:
     named["inputs"] = {number: InputFence(**one) for number, one in named["inputs"].items()}
     named["outputs"] = {number: OutputFence(**one) for number, one in named["outputs"].items()}
+    named["tasks"] = {
+        task: TaskFence({slot: InputFence(**kept) for slot, kept in inputs.items()}, has_begun)
+        for task, (inputs, has_begun) in named.get("tasks", {}).items()
+    }
     return Fence(**named)
+
+
+def pack_commit(commit: Commit, note: Any) -> bytes:
+    """Return a commit as bytes, but for the state, and what it is to be decided by."""
+    return pack(
+        {
+            "fence": _dump_fence(commit.fence),
+            "outputs": {number: [_plain(value) for value in values] for number, values in commit.outputs.items()},
+            "rejects": [pack_reject(reject) for reject in commit.rejects],
+            "replayed": list(commit.replayed),
+            "answers": [[answer.key, pack_answer(answer)] for answer in commit.answers],
+            "is_anew": commit.is_anew,
+            "note": note,
+        }
+    )
+
+
+def unpack_commit(data: bytes) -> tuple[Commit, Any]:
+    """Return the commit that was packed, and its note."""
+    named = unpack(data)
+    commit = Commit(
+        _load_fence(named["fence"]),
+        outputs=named["outputs"],
+        rejects=[unpack_reject(0, packed) for packed in named["rejects"]],
+        replayed=named["replayed"],
+        answers=[unpack_answer(key, packed) for key, packed in named["answers"]],
+        is_anew=named["is_anew"],
+    )
+    return commit, named["note"]
 
 
 def pack_reject(reject: Reject) -> bytes:

@@ -32,6 +32,8 @@ class Ledger:
         By attachment, the beginning of a record.
     acknowledged : dict of int to int
         By attachment, sequence number of the last output that somebody has taken.
+    prepared : bytes or None
+        A packed commit that is not yet decided.
     """
 
     epoch: int = 0
@@ -43,6 +45,7 @@ class Ledger:
     put_out: dict[int, int] = field(default_factory=dict)
     pending: dict[int, bytes] = field(default_factory=dict)
     acknowledged: dict[int, int] = field(default_factory=dict)
+    prepared: bytes | None = None
 
     def copy(self) -> Self:
         """Return one that can be changed while this one stays as it is."""

@@ -24,6 +24,7 @@ from engine.state.sqlite.tables import (
     META,
     OUTPUTS,
     PENDING,
+    PREPARED,
     REJECTS,
     SCHEMA,
     TABLES,
@@ -94,14 +95,7 @@ def load(connection: sqlite3.Connection, path: Path) -> Ledger:
     for table in TABLES:
         if table != ENTRIES:
             _check_areas(connection, path, ledger, table)
-    for _, _, value in scan(connection, path, ledger, META, FENCE):
-        ledger.fence = unpack_fence(value)
-    for _, _, value in scan(connection, path, ledger, META, JOB):
-        ledger.job = unpack(value)
-    for key, _, value in scan(connection, path, ledger, META, PENDING):
-        ledger.pending[key_number(key)] = value
-    for key, _, value in scan(connection, path, ledger, META, ACKNOWLEDGED):
-        ledger.acknowledged[key_number(key)] = unpack(value)
+    _load_meta(connection, path, ledger)
     for table, ends in ((JOURNAL, ledger.journaled), (OUTPUTS, ledger.put_out)):
         for area in ledger.areas(table):
             for key, _, _ in scan(connection, path, ledger, table, area):
@@ -110,6 +104,19 @@ def load(connection: sqlite3.Connection, path: Path) -> Ledger:
         for _ in scan(connection, path, ledger, ANSWERS if area else REJECTS, area):
             pass
     return ledger
+
+
+def _load_meta(connection: sqlite3.Connection, path: Path, ledger: Ledger) -> None:
+    for _, _, value in scan(connection, path, ledger, META, FENCE):
+        ledger.fence = unpack_fence(value)
+    for _, _, value in scan(connection, path, ledger, META, JOB):
+        ledger.job = unpack(value)
+    for key, _, value in scan(connection, path, ledger, META, PENDING):
+        ledger.pending[key_number(key)] = value
+    for key, _, value in scan(connection, path, ledger, META, ACKNOWLEDGED):
+        ledger.acknowledged[key_number(key)] = unpack(value)
+    for _, _, value in scan(connection, path, ledger, META, PREPARED):
+        ledger.prepared = value
 
 
 def _check_areas(connection: sqlite3.Connection, path: Path, ledger: Ledger, table: str) -> None:

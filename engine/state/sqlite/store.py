@@ -20,7 +20,7 @@ from engine.state.sqlite.changes import Changes
 from engine.state.sqlite.checkpoints import LIMIT_BYTES, MOST_PAGES, N_PAGES, Checkpointer, move, move_all
 from engine.state.sqlite.failures import failed, reading
 from engine.state.sqlite.folder import Folder, VolatileFolder
-from engine.state.sqlite.forms import key_text
+from engine.state.sqlite.forms import key_text, unpack_commit
 from engine.state.sqlite.ledger import Ledger
 from engine.state.sqlite.making import head_row, make
 from engine.state.sqlite.reading import Reading, check_file, connect, load, load_head
@@ -57,8 +57,9 @@ class SqliteStore:
         Where it is kept, in a file ``commits.db``; made if it is missing. None for a store that is gone with the
         process.
     on_step : callable
-        Called in the writing thread: with ``journal-open`` and ``fence-open`` when records and a commit are written,
-        in a transaction that is not closed; with ``journal-closed`` and ``fence-closed`` when it is, and nobody knows.
+        Called in the writing thread: with ``journal-open``, ``prepare-open`` and ``fence-open`` when records, a
+        prepared commit and a commit are written, in a transaction that is not closed; with ``journal-closed`` and so on
+        when it is, and nobody knows.
     clock : callable
         Returns the time in seconds since 1970, by which answers are forgotten.
 
@@ -148,6 +149,20 @@ class SqliteStore:
         """What `set_job` kept; None before."""
         return self._ledger.job
 
+    @property
+    def prepared(self) -> tuple[Commit, Any] | None:
+        """The commit that is prepared and not settled, without its entries, and what `prepare` was to note with it."""
+        packed = self._ledger.prepared
+        if packed is None:
+            return None
+        with reading(self._path):
+            return unpack_commit(packed)
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether it is gone with the process."""
+        return self._folder.is_volatile
+
     def scopes(self) -> list[str]:
         """Return the scopes that have entries."""
         return [key_text(area) for area in self._ledger.areas(ENTRIES)]
@@ -213,6 +228,25 @@ class SqliteStore:
         """Write a commit."""
         change = functools.partial(writes.commit, commit=commit)
         return self._put(_Write(change, commit.is_synced, "fence", is_alone=commit.is_anew, n_failed=self._n_failed))
+
+    def prepare(self, commit: Commit, note: Any = None) -> Future[None]:
+        """Keep a commit, without its entries, that holds only when something elsewhere does; it is synced.
+
+        Parameters
+        ----------
+        commit : Commit
+            Nothing of it is seen before it is settled.
+        note : object
+            By what it will be decided: None, numbers, texts, bytes, lists and dicts.
+        """
+        change = functools.partial(writes.prepare, commit=commit, note=note)
+        return self._put(_Write(change, is_synced=True, steps="prepare"))
+
+    def settle(self, *, is_true: bool = True) -> Future[None]:
+        """Write the prepared commit, if there is one, or forget it: so soon that a power loss may bring it back."""
+        change = functools.partial(writes.settle, is_true=is_true)
+        # Alone, since the commit may be one that forgets all state.
+        return self._put(_Write(change, is_synced=False, steps="fence" if is_true else "", is_alone=True))
 
     def append(
         self,
@@ -335,7 +369,7 @@ class SqliteStore:
             return results
         writes.forget_answers(changes, self._clock())
         is_synced = any(write.is_synced for write in group)
-        steps = [step for step in ("journal", "fence") if any(write.steps == step for write in group)]
+        steps = [step for step in ("journal", "prepare", "fence") if any(write.steps == step for write in group)]
         self._set_sync(_FULL if is_synced else _NORMAL)
         connection = self._connection
         if self._fenced_by is not None:

@@ -42,6 +42,7 @@ FENCE = b"fence"
 JOB = b"job"
 PENDING = b"pending"
 ACKNOWLEDGED = b"acknowledged"
+PREPARED = b"prepared"
 """The areas of `META`."""
 
 

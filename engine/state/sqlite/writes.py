@@ -7,7 +7,17 @@ from typing import Any
 
 from engine.state.commits import Answer, Commit, Fence
 from engine.state.sqlite.changes import Changes, checked_rows
-from engine.state.sqlite.forms import key_bytes, pack, pack_answer, pack_fence, pack_records, pack_reject, unpack
+from engine.state.sqlite.forms import (
+    key_bytes,
+    pack,
+    pack_answer,
+    pack_commit,
+    pack_fence,
+    pack_records,
+    pack_reject,
+    unpack,
+    unpack_commit,
+)
 from engine.state.sqlite.tables import (
     ACKNOWLEDGED,
     ANSWERS,
@@ -18,6 +28,7 @@ from engine.state.sqlite.tables import (
     META,
     OUTPUTS,
     PENDING,
+    PREPARED,
     REJECTS,
     TABLES,
     number_key,
@@ -118,6 +129,27 @@ def commit(changes: Changes, commit: Commit) -> None:
         _forget(changes, attachment)
 
 
+def prepare(changes: Changes, commit: Commit, note: Any) -> None:
+    """Keep a commit that is to be decided later; another one that was is forgotten."""
+    for one in commit.outputs.items():
+        if one[1]:
+            _packed_outputs(changes, commit.fence, *one)  # what cannot be written is not prepared either
+    packed = pack_commit(commit, note)
+    changes.put_one(META, PREPARED, b"", packed)
+    changes.ledger.prepared = packed
+
+
+def settle(changes: Changes, *, is_true: bool) -> None:
+    """Write the prepared commit, or forget it."""
+    packed = changes.ledger.prepared
+    if packed is None:
+        return
+    if is_true:
+        commit(changes, unpack_commit(packed)[0])
+    changes.put_one(META, PREPARED, b"", None)
+    changes.ledger.prepared = None
+
+
 def _packed_outputs(changes: Changes, fence: Fence, attachment: int, values: Sequence[bytes]) -> tuple[int, int, bytes]:
     last = fence.outputs[attachment].seq_no
     before = changes.ledger.put_out.get(attachment)
@@ -177,7 +209,7 @@ def clear(changes: Changes) -> None:
         if table != REJECTS:
             changes.wipe(table)
     ledger = changes.ledger
-    ledger.fence = ledger.job = None
+    ledger.fence = ledger.job = ledger.prepared = None
     ledger.journaled.clear()
     ledger.put_out.clear()
     ledger.pending.clear()
