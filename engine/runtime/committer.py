@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine import metrics
-from engine.errors import DiskFull, EngineError, StoreFailed
+from engine.errors import CommitAborted, DiskFull, EngineError, StoreFailed
 from engine.log import get_logger
+from engine.record import Outgoing
 from engine.registry import Model
+from engine.runtime.gathering import gather
 from engine.runtime.intake import Intake
 from engine.runtime.interval import Interval, Yield
+from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import pack_reject
 from engine.runtime.steps import Step
-from engine.state.commits import Commit, CommitLog, Entry, Fence, InputFence, OutputFence
+from engine.state.commits import SCRIPT, Commit, CommitLog, Entry, Fence, InputFence, OutputFence, TaskFence
 
 log = get_logger(__name__)
+
+_Given = tuple[list[bytes], list[Outgoing] | None]
 
 RETRY_S = 0.5
 """How often a full disk is looked at again: as soon as a person would notice."""
@@ -37,6 +42,12 @@ class Target:
         For each input slot, what becomes of a record on which the script raises.
     intakes, outlets : sequence
         All that are attached; `outlets` with those that take rejects.
+    lanes : sequence of Lane
+        The partitions of inputs that the engine owns.
+    tasks : collection of int, optional
+        Whose state it is; None where tasks have none of their own.
+    membership : object
+        What proves that the engine owns its tasks.
     is_finished : bool
         It is the last one.
     """
@@ -45,6 +56,9 @@ class Target:
     policies: Mapping[int, str]
     intakes: Sequence[Intake]
     outlets: Sequence[Outlet]
+    lanes: Sequence[Lane] = ()
+    tasks: Collection[int] | None = None
+    membership: Any = None
     is_finished: bool = False
 
 
@@ -73,7 +87,8 @@ class Committer:
     def __init__(
         self, store: CommitLog, readers: Readers, on_step: Callable[[str], None], is_synced: Callable[[], bool]
     ) -> None:
-        self._store, self._readers, self._on_step, self._is_synced = store, readers, on_step, is_synced
+        self.store = store
+        self._readers, self._on_step, self._is_synced = readers, on_step, is_synced
         self.is_anew = False
         """Whether the next commit forgets the state of before: it was another model's."""
         self.committed_s: float | None = None
@@ -82,11 +97,13 @@ class Committer:
         """What keeps a commit from going on, while something does."""
         self.is_stopping = False
         """Whether a full disk is an error, and nothing to wait for."""
+        self.is_storing = False
+        """Whether a commit is with the store, so that nothing can be taken from it any more."""
 
     @property
     def fence(self) -> Fence | None:
         """The last committed one."""
-        return self._store.fence
+        return self.store.fence
 
     async def pin(self, target: Target, *, has_begun: bool) -> None:
         """Commit where everything stands, before anything is written that is not there yet.
@@ -109,42 +126,69 @@ class Committer:
         await self._keep(Commit(fence=fence, is_synced=self._is_synced(), is_anew=self.is_anew))
         self.is_anew = False
 
-    async def commit(self, interval: Interval, entries: Iterable[Entry], target: Target) -> Yield:
+    async def commit(
+        self,
+        interval: Interval,
+        entries: Sequence[Entry],
+        look: Callable[[], Target],
+        *,
+        is_forced: bool = False,
+    ) -> Yield:
         """Write an interval for good; return what it came to. A full disk is waited for.
+
+        Parameters
+        ----------
+        interval : Interval
+            What was scored.
+        entries : sequence of Entry
+            The state that has changed.
+        look : callable
+            Returns what the commit is about, as of when it is called.
+        is_forced : bool
+            Write it even if it says nothing new.
 
         Raises
         ------
+        CommitAborted
+            Nothing of it is kept, and sinks are where they were before.
         DeliveryFailed
             A sink does not take its outputs.
         StoreFailed
             They cannot be kept.
         """
         started_s = time.perf_counter()
-        found = interval.gather(target.policies)
+        target = look()
+        label_slots = {outlet.slot for outlet in target.outlets if outlet.wants_labels}
+        found = interval.gather(target.policies, label_slots)
         by_outlet = _outputs_by_outlet(found, target.outlets)
         for outlet in by_outlet:
             await self._readers.room(outlet)
-        fences = dict(
-            zip(by_outlet, await asyncio.gather(*(self._deliver(*one) for one in by_outlet.items())), strict=True)
-        )
-        self._on_step(Step.SYNCED.value)
-        commit = Commit(
-            fence=self._fence(found, fences, target),
-            entries=list(entries),
-            outputs={outlet.number: values for outlet, values in by_outlet.items() if outlet.is_journaled and values},
-            rejects=[reject for intake, reject in found.rejects if intake.rejects is None],
-            replayed=found.replayed,
-            answers=found.answers,
-            is_synced=self._is_synced(),
-            is_anew=self.is_anew,
-        )
-        if not _is_nothing(commit, found):
-            await self._keep(commit)
+        try:
+            fences = await self._deliver_all(by_outlet)
+            self._on_step(Step.SYNCED.value)
+            target = look()  # what was lost meanwhile must not be committed
+            _check_owned(found, target)
+            commit = Commit(
+                fence=self._fence(found, fences, target),
+                entries=[entry for entry in entries if _is_owned(entry, target)],
+                outputs={one.number: values for one, (values, _) in by_outlet.items() if one.is_journaled and values},
+                rejects=[reject for intake, reject, _ in found.rejects if intake.rejects is None],
+                replayed=found.replayed,
+                answers=found.answers,
+                is_synced=self._is_synced(),
+                is_anew=self.is_anew,
+                membership=target.membership,
+            )
+            if is_forced or not _is_nothing(commit, found):
+                await self._keep(commit)
+        except CommitAborted:
+            await gather(outlet.cut() for outlet in by_outlet)
+            raise
         self.is_anew = False
         for outlet, fence in fences.items():
             outlet.fence = fence
             if outlet.outbox is not None:
-                outlet.outbox.publish(by_outlet[outlet])
+                outlet.outbox.publish(by_outlet[outlet][0])
         for intake, progress in found.inputs.items():
             intake.fence = progress.fence
         self.committed_s = time.monotonic()
@@ -152,11 +196,19 @@ class Committer:
         self._on_step(Step.PUBLISHED.value)
         return found
 
-    async def _deliver(self, outlet: Outlet, values: list[bytes]) -> OutputFence:
+    async def _deliver_all(self, by_outlet: Mapping[Outlet, _Given]) -> dict[Outlet, OutputFence]:
+        works = [asyncio.ensure_future(self._deliver(outlet, *given)) for outlet, given in by_outlet.items()]
+        try:
+            return dict(zip(by_outlet, await asyncio.gather(*works), strict=True))
+        except CommitAborted:
+            await asyncio.wait(works)  # nobody may write behind a cut
+            raise
+
+    async def _deliver(self, outlet: Outlet, values: list[bytes], labels: list[Outgoing] | None) -> OutputFence:
         while True:
             try:
                 if values:
-                    await outlet.write(values)
+                    await outlet.write(values, labels)
                 self._on_step(Step.WRITTEN.value)
                 fence = await outlet.flush(len(values)) if values else outlet.fence
             except DiskFull as exc:  # the sink has cut back to what was safe: all of it can be tried again
@@ -165,16 +217,20 @@ class Committer:
                 return fence
 
     async def _keep(self, commit: Commit) -> None:
-        while True:
-            try:
-                await asyncio.wrap_future(self._store.commit(commit))
-            except StoreFailed as exc:
-                if not exc.is_full:
-                    raise
-                await self._wait(exc)
-            else:
-                self.trouble = ""
-                return
+        self.is_storing = True
+        try:
+            while True:
+                try:
+                    await asyncio.wrap_future(self.store.commit(commit))
+                except StoreFailed as exc:
+                    if not exc.is_full:
+                        raise
+                    await self._wait(exc)
+                else:
+                    self.trouble = ""
+                    return
+        finally:
+            self.is_storing = False
 
     async def _wait(self, exc: EngineError) -> None:
         if self.is_stopping:
@@ -185,7 +241,7 @@ class Committer:
         await asyncio.sleep(RETRY_S)
 
     def _fence(self, found: Yield, fences: Mapping[Outlet, OutputFence], target: Target) -> Fence:
-        before = self._store.fence
+        before = self.store.fence
         inputs: dict[int, InputFence] = {}
         for intake in target.intakes:
             progress = found.inputs.get(intake)
@@ -200,18 +256,42 @@ class Committer:
             inputs=inputs,
             outputs=outputs,
             is_finished=target.is_finished,
+            tasks=_task_fences(found, target.lanes),
         )
 
 
-def _outputs_by_outlet(found: Yield, outlets: Sequence[Outlet]) -> dict[Outlet, list[bytes]]:
-    by_outlet: dict[Outlet, list[bytes]] = {outlet: [] for outlet in outlets}
+def _outputs_by_outlet(found: Yield, outlets: Sequence[Outlet]) -> dict[Outlet, _Given]:
+    by_outlet: dict[Outlet, _Given] = {outlet: ([], [] if outlet.wants_labels else None) for outlet in outlets}
     slots = {outlet.slot: outlet for outlet in outlets}
     for slot, values in found.outputs.items():
-        by_outlet[slots[slot]] = values
-    for intake, reject in found.rejects:
+        by_outlet[slots[slot]] = values, found.outgoing.get(slot)
+    for intake, reject, carried in found.rejects:
         if intake.rejects is not None:
-            by_outlet[intake.rejects].append(pack_reject(reject))
+            values, labels = by_outlet[intake.rejects]
+            values.append(pack_reject(reject))
+            if labels is not None:
+                labels.append(carried)
     return by_outlet
+
+
+def _task_fences(found: Yield, lanes: Sequence[Lane]) -> dict[int, TaskFence]:
+    inputs: dict[int, dict[int, InputFence]] = {}
+    for lane in lanes:
+        progress = found.inputs.get(lane)
+        inputs.setdefault(lane.task, {})[lane.slot] = progress.fence if progress is not None else lane.fence
+    return {task: TaskFence(fences) for task, fences in inputs.items()}
+
+
+def _check_owned(found: Yield, target: Target) -> None:
+    """Raise CommitAborted if what was scored is of a partition that is the engine's no more."""
+    lost = {intake.task for intake in found.inputs if isinstance(intake, Lane) and intake not in target.lanes}
+    if lost:
+        tasks = ", ".join(map(str, sorted(lost)))
+        raise CommitAborted(f"partition {tasks} of the input is not this engine's any more")
+
+
+def _is_owned(entry: Entry, target: Target) -> bool:
+    return target.tasks is None or entry.scope != SCRIPT or entry.task in target.tasks
 
 
 def _is_nothing(commit: Commit, found: Yield) -> bool:

@@ -10,12 +10,13 @@ from engine.channel import OutputFrame
 from engine.errors import EngineError
 from engine.log import get_logger
 from engine.registry import Model
+from engine.runtime.gathering import gather
 from engine.runtime.info import Scaled
 from engine.runtime.jet_events import JetOwner
 from engine.runtime.jets import Jet
 from engine.runtime.launcher import Launcher
 from engine.settings import Settings
-from engine.state.commits import Entry
+from engine.state.commits import SCRIPT, Entry
 
 log = get_logger(__name__)
 
@@ -50,15 +51,28 @@ class Crew:
         """None of its jets is left."""
         return not self._started
 
-    @property
-    def working(self) -> list[Jet]:
-        """The jets that get records: all of them when no record depends on another, else the first."""
+    def working(self, task: int) -> list[Jet]:  # noqa: ARG002 -- all tasks have the same
+        """Return the jets that get records of a task: all of them when no record depends on another, else one."""
         return self.jets if self.model.script.is_stateless else self.jets[:1]
+
+    def keeper_of(self, task: int) -> Jet | None:
+        """Return the jet that holds the state of a task; None where there is none to hold."""
+        return None if self.model.script.is_stateless else next(iter(self.working(task)), None)
 
     @property
     def keeper(self) -> Jet | None:
         """The jet that holds the state; None where there is none to hold."""
         return None if self.model.script.is_stateless or not self.jets else self.jets[0]
+
+    @property
+    def keepers(self) -> list[Jet]:
+        """The jets that hold state."""
+        return [] if self.model.script.is_stateless else self.jets[:1]
+
+    @property
+    def is_bare(self) -> bool:
+        """What one record gives depends on no other: there is neither state nor a cell."""
+        return self.model.script.is_stateless and not self.model.script.uses_cells
 
     @property
     def unkept(self) -> list[str]:
@@ -98,6 +112,16 @@ class Crew:
         await self._together(jets, (jet.load() for jet in jets))
         return jets
 
+    async def retask(self) -> None:
+        """Import the script in other jets, if it was not known yet whether tasks have a state of their own; as `grow`.
+
+        Only before they have begun.
+        """
+        before = self.jets
+        if any(jet.is_tasked is not self._owner.is_tasked for jet in before):
+            self.jets = await self.grow(len(before))
+            await self.stop(before)
+
     async def begin(self, jets: list[Jet]) -> list[OutputFrame]:
         """Call ``begin()`` in jets and return what it gave; raises as `grow`."""
         frames = await self._together(jets, (jet.begin() for jet in jets))
@@ -115,9 +139,16 @@ class Crew:
         """
         keeper = None if self.model.script.is_stateless else jets[0] if jets else None
         if keeper is not None and entries is not None:
-            await self._together(jets, [keeper.restore(entries)])
+            await self._together(jets, [self._restore(keeper, entries)])
         for jet in jets:
             jet.make_ready()
+
+    async def _restore(self, keeper: Jet, entries: Iterable[Entry]) -> None:
+        if not self._owner.is_tasked:
+            await keeper.restore(entries)
+            return
+        for task in sorted(self._owner.owned):
+            await keeper.restore(self._owner.store.entries(SCRIPT, task), task)
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` in every jet and return what it gave.
@@ -154,12 +185,3 @@ class Crew:
         """End all of it at once, jets that only start and an environment that is being built included."""
         self._launcher.cancel()
         await self.stop(self._started, is_kill=True)
-
-
-async def gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Wait for all of it, and only then raise the first error, so that nothing is left half done."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]

@@ -35,7 +35,8 @@ class Flight:
     def __init__(self) -> None:
         self._parts: deque[Sent] = deque()
         self._size_bytes = 0
-        self._kills: Counter[tuple[int, int]] = Counter()
+        self._kills: Counter[tuple[int, int, int]] = Counter()
+        """By task, slot and sequence number: each task counts its own records."""
         self.n_condemned = 0
         """Records that were taken for the cause of an end."""
         self._record_s: float | None = None
@@ -80,7 +81,7 @@ class Flight:
         work = part.work
         n_settled, part.n_done = frame.n_done - part.n_done, frame.n_done
         before_bytes = work.output_bytes
-        work.take(frame.values, frame.slots)
+        work.take(frame, part.start)
         self._learn(n_settled, frame.action_ns / 1e9, work.output_bytes - before_bytes)
         failures = [replace(failure, index=part.start + failure.index) for failure in frame.failures]
         work.failures += failures
@@ -117,9 +118,10 @@ class Flight:
         part = next((part for part in self._parts if part.batch == cell.words[Cell.BATCH]), None)
         if culprit is None or part is None:
             return
-        self._kills[culprit] += 1
-        if part.work.caller is not None or self._kills[culprit] >= N_KILLS:
-            del self._kills[culprit]
+        record = (part.work.task, *culprit)
+        self._kills[record] += 1
+        if part.work.caller is not None or self._kills[record] >= N_KILLS:
+            del self._kills[record]
             self.n_condemned += 1
             part.work.condemned.append(Failure(culprit[1] - part.work.first_seq, "action", error))
 

@@ -57,6 +57,9 @@ class Intake:
         Who takes the batches.
     """
 
+    task = 0
+    """It has one part only."""
+
     def __init__(self, number: int, fence: InputFence, stream: Stream, owner: IntakeOwner) -> None:
         self.number, self.fence, self.stream = number, fence, stream
         self.source: Source | None = None

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.channel import OutputFrame
 from engine.errors import EngineError
-from engine.record import Position
+from engine.record import Outgoing, Position
 from engine.runtime.intake import Intake
-from engine.runtime.work import Work
+from engine.runtime.lanes import Lane
+from engine.runtime.work import NO_LABEL, Work
 from engine.state.commits import Answer, InputFence, Reject
 
-_Hook = dict[int, list[bytes]]
+
+@dataclass(slots=True)
+class Hook:
+    """What ``begin()`` or ``end()`` gave: by output slot the records, and what they carry.
+
+    `task` is the one whose engine gives it; None where that is no question.
+    """
+
+    outputs: dict[int, list[bytes]] = field(default_factory=dict)
+    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
+    task: int | None = None
 
 
 @dataclass(slots=True)
@@ -31,8 +42,11 @@ class Yield:
     """What an interval gives: by output slot the records, by input the progress and the rejects."""
 
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
-    inputs: dict[Intake, Progress] = field(default_factory=dict)
-    rejects: list[tuple[Intake, Reject]] = field(default_factory=list)
+    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
+    """What these records carry, by those output slots whose streams take it."""
+    inputs: dict[Intake | Lane, Progress] = field(default_factory=dict)
+    rejects: list[tuple[Intake | Lane, Reject, Outgoing]] = field(default_factory=list)
+    """With what the record carried."""
     answers: list[Answer] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
     callers: list[Work] = field(default_factory=list)
@@ -43,7 +57,7 @@ class Interval:
     """Works that are scored, and what hooks gave, in order."""
 
     def __init__(self) -> None:
-        self._items: list[Work | _Hook] = []
+        self._items: list[Work | Hook] = []
         self.input_bytes = self.output_bytes = 0
         self.is_pressing = False
         """Somebody waits for what is in it: it is committed as soon as there is nothing else to do."""
@@ -63,47 +77,64 @@ class Interval:
         self.output_bytes += work.output_bytes
         self.is_pressing |= work.caller is None or bool(work.outputs) or work.answer is not None
 
-    def add_hook(self, frames: Iterable[OutputFrame]) -> None:
-        """Take what ``begin()`` or ``end()`` gave."""
-        outputs: _Hook = {}
+    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
+        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's to give."""
+        hook = Hook(task=task)
         for frame in frames:
-            for value, slot in zip(frame.values, frame.slots, strict=True):
-                outputs.setdefault(slot, []).append(value)
+            for index, (value, slot) in enumerate(zip(frame.values, frame.slots, strict=True)):
+                hook.outputs.setdefault(slot, []).append(value)
+                carried = Outgoing(task=task or 0)._replace(**frame.labels.get(index, {}))
+                hook.outgoing.setdefault(slot, []).append(carried)
                 self.output_bytes += len(value)
-        if outputs:
-            self._items.append(outputs)
+        if hook.outputs:
+            self._items.append(hook)
             self.is_pressing = True
 
     def take_back(self) -> list[Work]:
         """Forget the works and return them; what hooks gave stays."""
         works = self.works
-        self._items = [item for item in self._items if not isinstance(item, Work)]
-        self.input_bytes = 0
-        self.output_bytes = sum(len(value) for hook in self._hooks for values in hook.values() for value in values)
+        self._keep([item for item in self._items if isinstance(item, Hook)])
         return works
 
-    @property
-    def _hooks(self) -> list[_Hook]:
-        return [item for item in self._items if not isinstance(item, Work)]
+    def discard(self, is_void: Callable[[Work], bool], tasks: Collection[int]) -> None:
+        """Forget works of which nothing may be committed, and what hooks gave as the engine of one of the tasks."""
+        if self._items:
+            self._keep(
+                [item for item in self._items if not (is_void(item) if isinstance(item, Work) else item.task in tasks)]
+            )
 
-    def prepend_hooks(self, earlier: Interval) -> None:
-        """Take what the hooks of an earlier interval gave, which was not committed after all."""
-        self._items = [*earlier._hooks, *self._items]
-        self.output_bytes += earlier.output_bytes
+    def prepend(self, earlier: Interval) -> None:
+        """Take what is in an earlier interval, which was not committed after all."""
+        self._keep([*earlier._items, *self._items])
+        self.is_pressing |= earlier.is_pressing
 
-    def gather(self, policies: Mapping[int, str]) -> Yield:
+    def _keep(self, items: list[Work | Hook]) -> None:
+        self._items = items
+        self.input_bytes = sum(item.size_bytes for item in items if isinstance(item, Work))
+        self.output_bytes = sum(
+            item.output_bytes
+            if isinstance(item, Work)
+            else sum(len(value) for values in item.outputs.values() for value in values)
+            for item in items
+        )
+
+    def gather(self, policies: Mapping[int, str], label_slots: Collection[int] = ()) -> Yield:
         """Return what all of it comes to.
 
         Parameters
         ----------
         policies : mapping of int to str
             For each input slot, what becomes of a record on which the script raises.
+        label_slots : collection of int
+            The output slots for which it is to be said what records carry.
         """
         found = Yield()
         for item in self._items:
-            outputs = item.outputs if isinstance(item, Work) else item
-            for slot, values in outputs.items():
+            for slot, values in item.outputs.items():
                 found.outputs.setdefault(slot, []).extend(values)
+                if slot in label_slots:
+                    known = item.outgoing.get(slot) or [Outgoing(task=item.task or 0)] * len(values)
+                    found.outgoing.setdefault(slot, []).extend(known)
             if isinstance(item, Work):
                 _add_input(found, item, policies.get(item.slot, "stop"))
         return found
@@ -140,7 +171,8 @@ def _add_input(found: Yield, work: Work, policy: str) -> None:
         if failure.stage != "action" or policy != "skip":
             index = failure.index
             place = work.positions[index] if work.positions else None
-            found.rejects.append((intake, _reject(work, index, place, failure.stage, failure.error)))
+            carried = Outgoing(*(work.labels[index] if work.labels is not None else NO_LABEL), work.task)
+            found.rejects.append((intake, _reject(work, index, place, failure.stage, failure.error), carried))
 
 
 def _reject(work: Work, index: int, position: Position | None, stage: str, error: EngineError) -> Reject:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EngineError
 from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.work import Work
-from engine.state.commits import Entry
+from engine.state.commits import CommitLog, Entry
 
 if TYPE_CHECKING:
     from engine.runtime.jets import Jet
@@ -22,14 +22,26 @@ class JetOwner(Protocol):
     def outlets(self) -> Mapping[int, Outlet]:
         """What is attached to the output slots."""
 
+    @property
+    def is_tasked(self) -> bool:
+        """Whether every task has a state of its own."""
+
+    @property
+    def owned(self) -> Collection[int]:
+        """The tasks whose state the jets have."""
+
+    @property
+    def store(self) -> CommitLog:
+        """Where state is committed."""
+
     def on_answer(self, work: Work) -> None:
         """Look at a work of which more was answered."""
 
-    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
+    def on_changed(self, jet: Jet, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
 
     def on_restored(self, n_keys: int) -> None:
-        """Take note of how many keys have a state that was put back."""
+        """Take note of how many keys have a state that was put back, of a task or in all."""
 
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells."""
@@ -43,8 +55,8 @@ class JetOwner(Protocol):
     def on_jet_broken(self, jet: Jet, error: EngineError) -> None:
         """Stop, if the jet is still of use: it cannot be started again."""
 
-    async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
-        """Return the committed state that the jet is to hold, once no commit is under way; None if there is none."""
+    def saved_state(self, jet: Jet) -> AsyncIterator[tuple[int, Iterable[Entry]]]:
+        """Yield, by task, the committed state that the jet is to hold, once no commit is under way."""
 
     def on_ready(self) -> None:
         """Give work again: the jet was started anew."""

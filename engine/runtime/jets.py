@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import metrics
@@ -30,9 +30,11 @@ from engine.runtime.supervision import Trials, Watch
 from engine.runtime.work import Sent, Work
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, Entry
+from engine.streams import Stream
 
 if TYPE_CHECKING:
     from engine.runtime.intake import Intake
+    from engine.runtime.lanes import Lane
     from engine.runtime.outlet import Outlet
 
 log = get_logger(__name__)
@@ -66,14 +68,17 @@ class Jet:
     def __init__(self, number: int, launcher: Launcher, owner: JetOwner, settings: Settings) -> None:
         self.number, self.status = number, JetStatus.STARTING
         self.n_records = self.n_restarts = 0
+        self.is_tasked = False
+        """Whether it was set up to keep a state for every task."""
         self.kept: Mapping[str, tuple[int | None, str | None]] = {}
         """Of each name of the state, the packed size after ``begin()``, or why it cannot be kept."""
         self._launcher, self._owner = launcher, owner
         self._runner: Runner | None = None
         self._dialogue = Dialogue()
+        self._restoring = asyncio.Lock()
         self._exited: asyncio.Future[int] | None = None
         self._flight = Flight()
-        self._coded: dict[int, Intake | Outlet] = {}
+        self._coded: dict[int, Stream] = {}
         self._last_batch = 0
         self._last_commit = 0
         self._changed: list[Entry] = []
@@ -94,6 +99,11 @@ class Jet:
     def is_ready(self) -> bool:
         """Whether it takes work."""
         return self.status is JetStatus.READY
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it takes work, or never will again."""
+        return self.status in (JetStatus.READY, JetStatus.STOPPED)
 
     @property
     def max_records(self) -> int:
@@ -132,6 +142,8 @@ class Jet:
             raise EngineError("The model was stopped.")
         script = self._launcher.model.script
         message = {"protocol": PROTOCOL_VERSION, "name": script.name, "source": script.source}
+        self.is_tasked = self._owner.is_tasked
+        message["is_tasked"] = self.is_tasked
         await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))
 
     async def begin(self) -> list[OutputFrame]:
@@ -161,25 +173,36 @@ class Jet:
         if self._runner is None:
             raise self._failure or EngineError("The model's process has ended.")
 
-    async def restore(self, entries: Iterable[Entry]) -> None:
-        """Give the script the state that was committed, in place of what ``begin()`` left.
+    async def restore(self, entries: Iterable[Entry], task: int = 0) -> int:
+        """Give the script the state that was committed, in place of what ``begin()`` left; return how many keys it has.
+
+        Batches of other tasks may be under way.
 
         Raises
         ------
         StateError
             It does not fit the script, or is damaged.
+        ModelError
+            The process ended.
         """
-        self._check_alive()
-        waiting = self._dialogue.restore()
-        try:
-            async for frame in frames_of(entries):
-                if self._runner is None or waiting.done():
-                    break
-                self._send(frame)
-                await self._runner.drain()
-            self._owner.on_restored(await waiting)
-        finally:
-            self._dialogue.end_restore()
+        async with self._restoring:
+            self._check_alive()
+            waiting = self._dialogue.restore()
+            try:
+                async for frame in frames_of(entries, task):
+                    if self._runner is None or waiting.done():
+                        break
+                    self._send(frame)
+                    await self._runner.drain()
+                n_keys = await waiting
+            finally:
+                self._dialogue.end_restore()
+        self._owner.on_restored(n_keys)
+        return n_keys
+
+    def forget(self, tasks: Collection[int]) -> None:
+        """Have the script drop the state of tasks, behind the batches that were submitted."""
+        self._send(pack_message(Kind.FORGET, sorted(tasks)))
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` and return what it gave; raises as `begin` does."""
@@ -192,9 +215,9 @@ class Jet:
         for outlet in self._owner.outlets.values():
             self._code(outlet)
 
-    def _code(self, end: Intake | Outlet) -> None:
-        if self._coded.get(end.slot) is not end:
-            self._coded[end.slot] = end
+    def _code(self, end: Intake | Lane | Outlet) -> None:
+        if self._coded.get(end.slot) is not end.stream:
+            self._coded[end.slot] = end.stream
             self._send(pack_message(Kind.SLOT, self._launcher.coding(end.slot, end.stream)))
 
     def _send(self, frame: bytes) -> None:
@@ -248,8 +271,14 @@ class Jet:
             work.size_bytes if len(values) == len(work.values) else sum(map(len, values)) + 4 * len(values)
         )
         self._flight.add(part)
-        is_synchronous = work.caller is not None
-        self._send(BatchFrame(part.batch, work.slot, work.first_seq + part.start, values, is_synchronous).pack())
+        frame = BatchFrame(
+            part.batch, work.slot, work.first_seq + part.start, values, work.caller is not None, task=work.task
+        )
+        if work.labels is not None:
+            labels = work.labels[part.start : part.stop]
+            frame.keys = [label.key for label in labels]
+            frame.timestamps_ms = [label.timestamp_ms for label in labels]
+        self._send(frame.pack())
 
     def on_frame(self, kind: Kind, body: memoryview) -> None:
         """Take what the script's side says."""
@@ -282,7 +311,7 @@ class Jet:
             self._owner.on_jet_broken(self, load_error(message["failure"]))
             return
         changed, self._changed = self._changed, []
-        self._owner.on_changed(changed, Figures(message["n_keys"], message["n_live"], message["size_bytes"]))
+        self._owner.on_changed(self, changed, Figures(message["n_keys"], message["n_live"], message["size_bytes"]))
 
     def _reply(self, value: bytes | None) -> None:
         self._send(pack_message(Kind.REPLY, [value]))
@@ -360,8 +389,8 @@ class Jet:
             try:
                 await self.load()
                 await self.begin()  # what it gives was given before
-                if (entries := await self._owner.saved_state(self)) is not None:
-                    await self.restore(entries)
+                async for task, entries in self._owner.saved_state(self):
+                    await self.restore(entries, task)
                 self.make_ready()
             except (ModelCrashed, ModelStalled) as exc:
                 error = exc

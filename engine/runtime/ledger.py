@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from engine.channel import OutputFrame
-from engine.errors import EngineError
+from engine.errors import CommitAborted, EngineError
 from engine.log import get_logger
 from engine.runtime.cells import Cells
 from engine.runtime.committer import Committer, Readers, Target
+from engine.runtime.cut import Cut
 from engine.runtime.info import Figures
 from engine.runtime.interval import Interval, Yield
 from engine.runtime.jets import Jet
 from engine.runtime.steps import Step
-from engine.runtime.work import Work
+from engine.runtime.work import Work, refuse
 from engine.state.commits import CommitLog, Entry
 
 log = get_logger(__name__)
@@ -29,26 +31,14 @@ MANY_BYTES = 1 << 24
 IDLE_S = 0.002
 """How long nothing may be there to do before it counts as idle: a source that reads a file takes less for a batch."""
 
+PAUSE_S = 0.1
+"""How long is waited with the next commit after two in a row were aborted; each further one doubles it."""
+
+MAX_PAUSE_S = 5.0
+"""The longest such pause: about what a broker takes that is started again."""
+
 CLOSE_S = 5.0
 """What a commit gets to end when the engine stops: longer than a disk takes to sync."""
-
-
-class Cut:
-    """A place in the order of works: what is before it is committed together.
-
-    Parameters
-    ----------
-    is_stateless : bool
-        No jet has to be asked for the state.
-    """
-
-    def __init__(self, *, is_stateless: bool) -> None:
-        self.changed: asyncio.Future[list[Entry]] = asyncio.get_running_loop().create_future()
-        """The state as of there."""
-        self.interval: Interval | None = None
-        """What is before it, once it is reached."""
-        if is_stateless:
-            self.changed.set_result([])
 
 
 class LedgerOwner(Readers, Protocol):
@@ -59,14 +49,17 @@ class LedgerOwner(Readers, Protocol):
         """Nothing waits to be scored, and nothing is being scored."""
 
     @property
-    def keeper(self) -> Jet | None:
-        """The jet that holds the state."""
+    def keepers(self) -> Sequence[Jet]:
+        """The jets that hold state."""
 
     def place(self, cut: Cut) -> None:
         """Put a cut behind everything that is in work, and call `Ledger.reach` when it is at its head."""
 
     def target(self, *, is_finished: bool) -> Target:
         """Return what a commit is about."""
+
+    def on_aborted(self, error: CommitAborted, interval: Interval) -> None:
+        """Do everything again that is not committed; the interval is what was about to be."""
 
     def on_committed(self, found: Yield) -> None:
         """Go on: this is kept."""
@@ -106,11 +99,15 @@ class Ledger:
         self.committer = Committer(store, owner, on_step, is_synced)
         self.figures = Figures()
         """What the keeper of the state said of it last."""
-        self.n_scored = self.n_kept = 0
-        """Works that were scored so far, and how many of these are committed."""
+        self.n_scored = 0
+        """Works that were scored so far, but for those that are taken back."""
         self._owner, self._cells, self._interval_s, self._on_step = owner, cells, interval_s, on_step
         self._open = Interval()
-        self._cut: Cut | None = None
+        self.cut: Cut | None = None
+        """What is asked for, or being written."""
+        self._n_kept = self._n_aborted = 0
+        self._pause: asyncio.TimerHandle | None = None
+        self._is_forced = False
         self._clock: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._is_due = self._is_wanted = self._is_ending = self._is_rolling_back = False
@@ -124,22 +121,38 @@ class Ledger:
     @property
     def is_clear(self) -> bool:
         """Everything that was scored is committed."""
-        return self.is_empty and self._cut is None and not self._is_ending
+        return self.is_empty and self.cut is None and not self._is_ending
+
+    @property
+    def n_kept(self) -> int:
+        """How many of the works that were scored need no more to be done."""
+        return self.n_scored if self.is_clear else self._n_kept
+
+    @property
+    def is_forcing(self) -> bool:
+        """A commit that `force` has asked for is not through."""
+        return self._is_forced or (self.cut is not None and self.cut.is_forced)
+
+    @property
+    def works(self) -> list[Work]:
+        """What was scored, and is not committed."""
+        writing = self.cut.interval if self.cut is not None else None
+        return [*(writing.works if writing is not None else ()), *self._open.works]
 
     @property
     def has_cut(self) -> bool:
         """A commit is asked for, or under way."""
-        return self._cut is not None
+        return self.cut is not None
 
     @property
     def is_writing(self) -> bool:
         """A commit is under way that needs nothing more from the jets."""
-        return self._cut is not None and self._cut.interval is not None and self._cut.changed.done()
+        return self.cut is not None and self.cut.interval is not None and self.cut.changed.done()
 
     @property
     def is_cutting(self) -> bool:
         """There is a cut that is not reached."""
-        return self._cut is not None and self._cut.interval is None
+        return self.cut is not None and self.cut.interval is None
 
     @property
     def input_bytes(self) -> int:
@@ -149,7 +162,7 @@ class Ledger:
     @property
     def output_bytes(self) -> int:
         """Outputs that are not written for good."""
-        writing = self._cut.interval if self._cut is not None else None
+        writing = self.cut.interval if self.cut is not None else None
         return self._open.output_bytes + (writing.output_bytes if writing is not None else 0)
 
     def add(self, work: Work) -> None:
@@ -157,9 +170,14 @@ class Ledger:
         self.n_scored += 1
         self._open.add(work)
 
-    def add_hook(self, frames: Iterable[OutputFrame]) -> None:
-        """Take what ``begin()`` or ``end()`` gave."""
-        self._open.add_hook(frames)
+    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
+        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's to give."""
+        self._open.add_hook(frames, task)
+
+    def force(self) -> None:
+        """Commit soon, even if there is nothing new to say."""
+        self._is_forced = True
+        self.consider()
 
     def want(self, *, is_last: bool = False) -> None:
         """Commit as soon as nothing is in work; the last one says that the job is finished."""
@@ -169,7 +187,10 @@ class Ledger:
 
     def consider(self, *, is_urgent: bool = False) -> None:
         """Cut if it is time, or urgent."""
-        if self._cut is not None:
+        if self.cut is not None or self._pause is not None:
+            return
+        if self._is_forced:
+            self._make_cut()
             return
         if self.is_empty and not self._is_ending:
             self._is_due = self._is_wanted = False
@@ -192,31 +213,31 @@ class Ledger:
 
     def _on_idle(self) -> None:
         self._idle = None
-        if self._owner.is_still and not self.is_empty and self._cut is None:
+        if self._owner.is_still and not self.is_empty and self.cut is None and self._pause is None:
             self._make_cut()
 
     def _make_cut(self) -> None:
-        keeper = self._owner.keeper
-        if keeper is not None and not keeper.is_ready:
+        keepers = self._owner.keepers
+        if not all(keeper.is_ready for keeper in keepers):
             return  # considered again when the jet is ready
         self._stop_clocks()
         self._is_due = False
-        self._cut = Cut(is_stateless=keeper is None)
-        if keeper is not None:
+        self.cut = Cut(keepers, is_forced=self._is_forced)
+        self._is_forced = False
+        for keeper in keepers:
             keeper.commit()
-        self._owner.place(self._cut)
+        self._owner.place(self.cut)
 
     def _stop_clocks(self) -> None:
-        for timer in (self._clock, self._idle):
+        for timer in (self._clock, self._idle, self._pause):
             if timer is not None:
                 timer.cancel()
-        self._clock = self._idle = None
+        self._clock = self._idle = self._pause = None
 
-    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
-        """Take the state that has changed, up to the cut that was asked for."""
-        self.figures = figures
-        if self._cut is not None and not self._cut.changed.done():
-            self._cut.changed.set_result(entries)
+    def on_changed(self, keeper: Jet, entries: list[Entry], figures: Figures) -> None:
+        """Take the state that has changed in a jet, up to the cut that was asked for."""
+        if self.cut is not None and (all_figures := self.cut.take(keeper, entries, figures)) is not None:
+            self.figures = all_figures
 
     def reach(self, cut: Cut) -> None:
         """Write what is before a cut: all of it is scored."""
@@ -235,45 +256,103 @@ class Ledger:
                 return  # taken back, to be done again
             raise
         self._on_step(Step.STATE.value)
-        target = self._owner.target(is_finished=is_finished)
         try:
-            found = await self.committer.commit(interval, [*entries, *cells], target)
+            found = await self._keep(cut, interval, [*entries, *cells], is_finished=is_finished)
+        except CommitAborted as exc:
+            log.warning("commit.aborted", reason=exc.reason, is_lost=exc.is_lost)
+            self._abort(cut, interval, exc)
+            return
         except Exception as exc:
             error = exc if isinstance(exc, EngineError) else EngineError(f"A commit failed: {exc!r}.")
             log.error("commit.failed", reason=str(error), exc_info=error is not exc)
-            self._cut = None
-            for work in interval.works:
-                if work.caller is not None and not work.caller.done():
-                    work.caller.set_exception(error)
+            self.cut = None
+            refuse(interval.works, error)
             self._owner.on_broken(error)
             return
         self._cells.confirm()
-        self.n_kept = n_scored
-        if self._cut is cut:
-            self._cut = None
+        self._n_kept, self._n_aborted = n_scored, 0
+        if self.cut is cut:
+            self.cut = None
             self._is_ending = self._is_ending and not is_finished
         self._roll_back()
         self._owner.on_committed(found)
 
+    async def _keep(self, cut: Cut, interval: Interval, entries: Sequence[Entry], *, is_finished: bool) -> Yield:
+        while True:
+            try:
+                return await self.committer.commit(
+                    interval, entries, partial(self._owner.target, is_finished=is_finished), is_forced=cut.is_forced
+                )
+            except CommitAborted as exc:
+                if not is_finished or exc.is_lost or self.cut is not cut:
+                    raise
+                # end() is not called twice: what it left is written once more.
+                log.warning("commit.aborted", reason=exc.reason, is_lost=False)
+                self._n_aborted += 1
+                await asyncio.sleep(self._pause_s)
+
+    @property
+    def _pause_s(self) -> float:
+        return min(PAUSE_S * 2.0 ** (self._n_aborted - 2), MAX_PAUSE_S) if self._n_aborted > 1 else 0.0
+
+    def _abort(self, cut: Cut, interval: Interval, error: CommitAborted) -> None:
+        if self.cut is not cut:  # the engine has stopped meanwhile
+            refuse(interval.works, error)
+            return
+        self.cut = None
+        self._is_forced |= cut.is_forced
+        self._n_aborted += 1
+        if (pause_s := self._pause_s) > 0:
+            self._pause = asyncio.get_running_loop().call_later(pause_s, self._on_pause)
+        self._owner.on_aborted(error, interval)
+
+    def _on_pause(self) -> None:
+        self._pause = None
+        self.consider(is_urgent=True)
+
     def drop_cut(self) -> Cut | None:
         """Forget a cut that is not reached, and return it."""
-        cut = self._cut if self.is_cutting else None
+        cut = self.cut if self.is_cutting else None
         if cut is not None:
-            self._cut = None
+            self.cut = None
+            self._is_forced |= cut.is_forced
         return cut
 
-    def take_back(self) -> list[Work]:
-        """Return all works whose state was lost, in order: not those of a commit that has all it needs."""
-        cut, works = self._cut, list[Work]()
+    def take_back(self, aborted: Interval | None = None) -> list[Work]:
+        """Return all works whose state was lost, in order: not those of a commit that has all it needs.
+
+        Parameters
+        ----------
+        aborted : Interval, optional
+            What was about to be committed, and was not.
+        """
+        cut = self.cut
         if cut is not None and not self.is_writing:
-            self._cut = None
+            self.cut = None
+            self._is_forced |= cut.is_forced
             cut.changed.cancel()
-            if cut.interval is not None:
-                works += cut.interval.take_back()
-                self._open.prepend_hooks(cut.interval)
-        works += self._open.take_back()
+            aborted = cut.interval
+        if aborted is not None:
+            self._open.prepend(aborted)
+        works = self._open.take_back()
         self.n_scored -= len(works)
+        for work in works:
+            work.is_counted = True
         return works
+
+    def reopen(self, aborted: Interval) -> None:
+        """Commit what is in an interval that was not committed with what comes next: it holds as it is."""
+        self._open.prepend(aborted)
+
+    def discard(self, is_void: Callable[[Work], bool], tasks: Collection[int]) -> None:
+        """Forget works of which nothing may be committed; what is being written is another matter."""
+        self._open.discard(is_void, tasks)
+        if self.cut is not None and self.cut.interval is not None:
+            self.cut.interval.discard(is_void, tasks)
+
+    def skip(self, works: Iterable[Work]) -> None:
+        """Take note that works are dropped that were taken back: whoever waits for them waits no more."""
+        self.n_scored += sum(work.is_counted for work in works)
 
     def roll_back_cells(self) -> None:
         """Take back what cells hold, once a commit that has taken some of it along is through."""
@@ -281,7 +360,7 @@ class Ledger:
         self._roll_back()
 
     def _roll_back(self) -> None:
-        if self._is_rolling_back and self._cut is None:
+        if self._is_rolling_back and self.cut is None:
             self._is_rolling_back = False
             self._cells.rollback()
 
@@ -289,11 +368,11 @@ class Ledger:
         """Forget what is open, and return it; a commit that has all it needs goes on, see `close`."""
         self._stop_clocks()
         works = self._open.works
-        self.committer.is_stopping, self.n_kept = True, self.n_scored
-        if self._cut is not None and not self._cut.changed.done():
-            self._cut.changed.cancel()
-        self._open, self._cut = Interval(), None
-        self._is_due = self._is_wanted = self._is_ending = False
+        self.committer.is_stopping, self._n_kept, self._n_aborted = True, self.n_scored, 0
+        if self.cut is not None and not self.cut.changed.done():
+            self.cut.changed.cancel()
+        self._open, self.cut = Interval(), None
+        self._is_due = self._is_wanted = self._is_ending = self._is_forced = False
         return works
 
     async def close(self) -> None:

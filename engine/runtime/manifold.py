@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -13,21 +11,27 @@ import msgpack
 
 from engine import metrics
 from engine.channel import Failure, OutputFrame, dump_error
-from engine.errors import DecodeError, EngineError, StreamError
+from engine.errors import CommitAborted, DecodeError, EngineError, ModelCrashed, ModelStalled, StreamError
 from engine.record import Batch, Oversized
+from engine.runtime.bell import Bell
 from engine.runtime.cells import Cells
 from engine.runtime.committer import Target
 from engine.runtime.crew import Crew
+from engine.runtime.cut import Cut
+from engine.runtime.doom import Doom
 from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.intake import Intake
-from engine.runtime.interval import Yield
+from engine.runtime.interval import Interval, Yield
 from engine.runtime.jets import Jet
 from engine.runtime.lanes import Lane
-from engine.runtime.ledger import Cut, Ledger
+from engine.runtime.ledger import Ledger
+from engine.runtime.line import Line
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import LatestRejects
-from engine.runtime.work import Work
-from engine.state.commits import Answer, CommitLog, Entry
+from engine.runtime.streams import Streams
+from engine.runtime.tasks import Tasks
+from engine.runtime.work import Work, refuse
+from engine.state.commits import SCRIPT, Answer, CommitLog, Entry
 
 FULL_BYTES = 1 << 23
 """Outputs that wait for their commit before the jets get no more, and no more is taken from them: 8 MiB."""
@@ -77,19 +81,16 @@ class Manifold:
         interval_s: float,
         on_step: Callable[[str], None],
     ) -> None:
-        self.intakes: dict[int, Intake] = {}
-        self.outlets: dict[int, Outlet] = {}
+        self.streams, self.tasks = Streams(), Tasks()
         self.crew: Crew | None = None
         self.store, self.cells = store, Cells()
-        self.ledger = Ledger(self, store, self.cells, interval_s, on_step, self._is_synced)
-        self.lanes: dict[tuple[int, int], Lane] = {}
-        """Partitions of inputs that the engine owns, by slot and task."""
+        self.ledger = Ledger(self, store, self.cells, interval_s, on_step, lambda: self.streams.is_synced)
         self.on_lost: Callable[[frozenset[int]], None] = lambda _: None
         """Called when an abort says that tasks are lost: their lanes are gone, as after `drop`."""
         self.membership: Any = None
         """What proves that the engine owns its tasks; goes with every commit."""
         self.is_tasked = False
-        """Whether every task has a state of its own."""
+        """Whether every task has a state of its own, and the job goes on with its group when it has ended."""
         self.is_open = False
         """Whether batches are given to the jets."""
         self.is_ending = False
@@ -97,41 +98,71 @@ class Manifold:
         self.answers: dict[str, Answer] = {}
         """Answers to requests with an ``Idempotency-Key`` that are not committed yet."""
         self._owner, self._rejects = owner, rejects
-        self._queue: deque[Work] = deque()
-        self._order: deque[Work | Cut] = deque()
-        self._doom: EngineError | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._line, self._bell = Line(), Bell()
+        self._doom: Doom | None = None
         self._replaying: set[int] = set()
         """Numbers in the reject log that are being scored again."""
-        self.calling_bytes = 0
-        """What waits in the queue of records that somebody waits for."""
         self._is_heard = True
-        self._fading: list[Intake] = []
+
+    @property
+    def intakes(self) -> dict[int, Intake]:
+        """What is attached to input slots."""
+        return self.streams.intakes
+
+    @property
+    def outlets(self) -> dict[int, Outlet]:
+        """What is attached to output slots."""
+        return self.streams.outlets
+
+    @property
+    def lanes(self) -> dict[tuple[int, int], Lane]:
+        """Partitions of inputs that the engine owns, by slot and task."""
+        return self.tasks.lanes
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The tasks whose state the jets have."""
+        return self.tasks.owned
+
+    @property
+    def calling_bytes(self) -> int:
+        """What waits of records that somebody waits for."""
+        return self._line.calling_bytes
 
     @property
     def is_idle(self) -> bool:
         """No batch is in a jet."""
-        return not self._order
+        return not self._line.sent
 
     @property
     def is_still(self) -> bool:
         """Nothing waits to be scored, and nothing is being scored."""
-        return not self._queue and not self._order
+        return self._line.is_still
 
     @property
     def keeper(self) -> Jet | None:
         """The jet that holds the state."""
         return self.crew.keeper if self.crew is not None else None
 
+    @property
+    def keepers(self) -> list[Jet]:
+        """The jets that hold state."""
+        return self.crew.keepers if self.crew is not None else []
+
+    def use(self, store: CommitLog) -> None:
+        """Keep commits in another store; only before anything is scored."""
+        self.store = self.ledger.committer.store = store
+
     def open(self) -> None:
         """Give batches to the jets from now on."""
         self.is_open = True
+        self._bell.ring()
         self.pump()
 
     async def hold(self) -> None:
         """Give no more batches, and wait until the jets are through with theirs."""
         self.is_open = False
-        await self._until(lambda: self.is_idle)
+        await self._bell.until(lambda: self.is_idle)
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -147,121 +178,199 @@ class Manifold:
     async def committed(self) -> None:
         """Wait until everything that is scored is committed."""
         self.ledger.want()
-        await self._until(lambda: self.ledger.is_clear)
+        await self._bell.until(lambda: self.ledger.is_clear)
 
     def replace_intake(self, intake: Intake) -> Intake | None:
         """Attach an input stream; return the one before it, which fades away when what it gave is committed."""
-        before = self.intakes.get(intake.slot)
-        self.intakes[intake.slot] = intake
-        if before is not None:
-            self._fading.append(before)
-            if before.inbox is not None:
-                before.inbox.seal()
-        return before
+        return self.streams.replace_intake(intake)
 
     def add_fading(self, intake: Intake) -> None:
         """Take an intake of which only what it holds is left."""
-        self._fading.append(intake)
+        self.streams.add_fading(intake)
 
     @property
     def fading(self) -> list[Intake]:
         """The intakes that were replaced and have records left."""
-        return list(self._fading)
+        return self.streams.fading
 
     @property
     def sources(self) -> list[Intake]:
         """Every intake that has records, or may get some."""
-        return [*self._fading, *self.intakes.values()]
+        return self.streams.sources
 
     @property
     def all_outlets(self) -> list[Outlet]:
         """Every outlet, those for rejects too."""
-        rejects = {intake.rejects for intake in self.sources if intake.rejects is not None}
-        return [*self.outlets.values(), *rejects]
-
-    def use(self, store: CommitLog) -> None:
-        """Keep commits in another store; only before anything is scored."""
-        raise NotImplementedError
-
-    def add_lanes(self, lanes: Iterable[Lane]) -> None:
-        """Take records of these partitions from now on; `restore` comes first."""
-        raise NotImplementedError
+        return self.streams.all_outlets
 
     async def restore(self, task: int, entries: Iterable[Entry]) -> int:
-        """Give the jets the committed state of a task; return how many keys it has.
+        """Give the jets the committed state of a task, which is the engine's from then on; return how many keys it has.
+
+        Parameters
+        ----------
+        task : int
+            Which.
+        entries : iterable of Entry
+            Gone through once; if the jet ends meanwhile, the store is asked for them.
 
         Raises
         ------
         StateError
             It does not fit the script, or is damaged.
+        EngineError
+            The engine has stopped meanwhile.
         """
-        raise NotImplementedError
+        cut = self.ledger.cut  # one that was made before the task went the last time may have old state of it
+        await self._bell.until(lambda: cut is None or self.ledger.cut is not cut)
+        n_keys = 0
+        while (keeper := await self._settled_keeper(task)) is not None:
+            try:
+                n_keys = await keeper.restore(entries, task)
+            except (ModelCrashed, ModelStalled):
+                entries = self.store.entries(SCRIPT, task)
+            else:
+                break
+        self.tasks.add(task)
+        return n_keys
+
+    async def _settled_keeper(self, task: int) -> Jet | None:
+        """Return the jet that is to have the state of a task, once it takes work."""
+        while True:
+            keeper = self.crew.keeper_of(task) if self.crew is not None else None
+            if keeper is None or keeper.is_settled:
+                return keeper
+            await self._bell.next()
+
+    def add_lanes(self, lanes: Iterable[Lane]) -> None:
+        """Take records of these partitions from now on; `restore` comes first."""
+        self.tasks.add_lanes(lanes)
+
+    async def pin_lanes(self) -> None:
+        """Commit where the lanes stand, though nothing of them is scored."""
+        self.ledger.force()
+        await self._bell.until(lambda: not self.ledger.is_forcing)
 
     async def release(self, tasks: Iterable[int]) -> None:
         """Let go of tasks for good: what jets have of them is finished and committed, what waits is dropped.
 
-        When this returns their lanes are gone, and nothing of them will be committed any more.
+        When this returns their lanes are gone, and nothing of them will be committed any more. Who gives up waiting
+        calls `drop`.
 
         Raises
         ------
         EngineError
             The engine has stopped meanwhile.
         """
-        raise NotImplementedError
+        leaving = self.tasks.begin_leaving(tasks)
+        lanes = {lane for lane in self.lanes.values() if lane.task in leaving}
+        self._drop_waiting()
+        self._consider()
+        await self._bell.until(lambda: not self._has_uncommitted(lanes))
+        self._forget(self.tasks.end_leaving(leaving))
+        self._consider()
+        self.check_end()
+
+    def _has_uncommitted(self, lanes: set[Lane]) -> bool:
+        works = [*self.ledger.works, *self._line.sent_works]
+        return any(work.intake in lanes and not self.tasks.is_void(work) for work in works)
 
     async def drop(self, tasks: Iterable[int]) -> None:
-        """Let go of tasks that are lost: nothing of them is committed, and what is not is taken back."""
-        raise NotImplementedError
+        """Let go of tasks that are lost: nothing of them is committed, and what is not is taken back.
+
+        Returns when no commit with anything of them is with the store any more.
+        """
+        self._drop(frozenset(tasks))
+        await self._bell.until(lambda: not self.ledger.committer.is_storing)
+
+    def _drop(self, tasks: frozenset[int]) -> None:
+        self.tasks.drop(tasks)
+        self._drop_waiting()
+        void = [work for work in [*self.ledger.works, *self._line.sent_works] if self.tasks.is_void(work)]
+        self.ledger.discard(self.tasks.is_void, tasks)
+        if void and not self._is_apart:
+            self._do_again()  # what other records give may come from what is dropped
+        self._forget(tasks)
+        self._go_on()
+
+    @property
+    def _is_apart(self) -> bool:
+        """What records of one task give depends on no other task."""
+        crew = self.crew
+        return crew is None or crew.is_bare or (self.is_tasked and not crew.model.script.uses_cells)
+
+    def _drop_waiting(self) -> None:
+        """Drop what waits of lanes that go, or are gone: whoever owns them next reads it again."""
+        gone = self._line.remove(self.tasks.is_leaving_with)
+        self.ledger.skip(gone)
+        for work in gone:
+            if work.ends_batch:
+                work.intake.more()
+
+    def _forget(self, tasks: Iterable[int]) -> None:
+        """Have jets drop the state of tasks; one that is started again looks for itself what it is to have."""
+        if self.is_tasked and (tasks := list(tasks)):
+            for keeper in self.keepers:
+                if keeper.is_ready:
+                    keeper.forget(tasks)
 
     async def settled(self) -> None:
         """Wait until what was accepted and read before this call is scored and committed."""
-        ends = {
+        ends: dict[Intake | Lane, int] = {
             intake: intake.inbox.n_accepted if intake.inbox is not None else intake.last_position
             for intake in self.sources
         }
+        ends |= {lane: lane.last_position for lane in self.lanes.values()}
         n_scored = self.ledger.n_scored
         self.ledger.want()
-        await self._until(
-            lambda: self.ledger.n_kept >= n_scored and all(intake.position >= end for intake, end in ends.items())
+        await self._bell.until(
+            lambda: (
+                self.ledger.n_kept >= n_scored
+                and all(one.position >= end or self._is_gone(one) for one, end in ends.items())
+            )
         )
+
+    def _is_gone(self, end: Intake | Lane) -> bool:
+        return isinstance(end, Lane) and not self.tasks.takes(end)
 
     async def drained(self) -> None:
         """Wait until nothing is queued or in a jet, and all is committed."""
         await self.settled()
         self.ledger.want()
-        await self._until(lambda: self.is_still and self.ledger.is_clear)
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+        await self._bell.until(lambda: self.is_still and self.ledger.is_clear)
 
     async def room(self, outlet: Outlet) -> None:
         """Wait until readers have made room in an outlet."""
-        await self._until(lambda: not outlet.is_full)
+        await self._bell.until(lambda: not outlet.is_full)
 
-    def on_batch(self, intake: Intake, batch: Batch) -> None:
-        """Queue what a source gave."""
-        work = Work(intake, intake.last_seq + 1, batch.values, batch.positions, ends_batch=True)
+    def on_batch(self, intake: Intake | Lane, batch: Batch) -> None:
+        """Queue what a source gave; of a lane that is gone, or goes, nothing is taken."""
+        if isinstance(intake, Lane) and not self.tasks.takes(intake):
+            return
+        work = Work(
+            intake,
+            intake.last_seq + 1,
+            batch.values,
+            batch.positions,
+            ends_batch=True,
+            labels=batch.labels,
+            label_slots=self.streams.label_slots,
+        )
         intake.last_seq += len(batch)
         intake.last_position = batch.positions[-1]
         metrics.count_records(intake.slot, "accepted", len(batch))
         _condemn_oversized(work)
-        self._queue.append(work)
+        self._line.put(work)
         self.pump()
 
     def score(self, work: Work) -> None:
         """Queue a record that somebody waits for."""
-        self.calling_bytes += work.size_bytes
-        self._queue.append(work)
+        work.label_slots = self.streams.label_slots
+        self._line.put(work)
         self.pump()
 
     def forget(self, work: Work) -> None:
         """Drop a record whose caller has gone, if no jet has it yet."""
-        if work in self._queue:
-            self._queue.remove(work)
-            self.calling_bytes -= work.size_bytes
+        self.ledger.skip(self._line.remove(lambda one: one is work))
 
     def replay(self, slot: int, numbers: Sequence[int], values: Sequence[bytes]) -> None:
         """Queue records that were rejected, by their numbers in the reject log.
@@ -281,40 +390,40 @@ class Manifold:
             return
         self._replaying.update(number for number, _ in fresh)
         work = Work(
-            intake, intake.last_seq + 1, [value for _, value in fresh], replayed=[number for number, _ in fresh]
+            intake,
+            intake.last_seq + 1,
+            [value for _, value in fresh],
+            replayed=[number for number, _ in fresh],
+            label_slots=self.streams.label_slots,
         )
         intake.last_seq += len(fresh)
         _condemn_oversized(work)
-        self._queue.append(work)
+        self._line.put(work)
         self.pump()
 
     def pump(self) -> None:
         """Give the jets what they have room for."""
         if not self.is_open or self.crew is None or not self._is_heard:
             return
-        while self._queue and self._may_submit():
-            work = self._queue[0]
-            jets = [jet for jet in self.crew.working if jet.has_room(work.size_bytes)]
+        while self._line.waiting and self._may_submit():
+            work = self._line.waiting[0]
+            jets = [jet for jet in self.crew.working(work.task) if jet.has_room(work.size_bytes)]
             if not jets:
                 break
             jet = min(jets, key=lambda jet: jet.n_in_flight)
-            self._queue.popleft()
-            if len(work.values) > jet.max_records:
-                self._queue.appendleft(work.split(jet.max_records))
-            self._order.append(work)
-            if work.caller is not None:
-                self.calling_bytes -= work.size_bytes
+            self._line.send(work, jet.max_records)
             if work.ends_batch:
+                work.ends_batch = False
                 work.intake.more()
             jet.submit(work)
             if work.fatal is not None:
                 break
-        first = self._order[0] if self._order else None
+        first = self._line.head
         if isinstance(first, Work) and first.is_done:
             self._deliver()
 
     def _may_submit(self) -> bool:
-        last = self._order[-1] if self._order else None
+        last = self._line.last
         if self._doom is not None or (isinstance(last, Work) and last.fatal is not None):
             return False  # nothing may change the state behind what the engine stops for
         if self.ledger.is_cutting and self.crew is not None and self.crew.model.script.uses_cells:
@@ -323,33 +432,40 @@ class Manifold:
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
-        if self._order and work is self._order[0]:
+        if work is self._line.head:
             self._deliver()
         self._listen()
 
     def _deliver(self) -> None:
-        while self._order:
-            item = self._order[0]
+        while (item := self._line.head) is not None:
             if isinstance(item, Cut):
-                self._order.popleft()
+                self._line.sent.popleft()
                 self.ledger.reach(item)
                 continue
             if not item.is_done:
                 break
-            if item.fatal is not None:
+            if self.tasks.is_void(item):
+                self._pass_over(item)
+            elif item.fatal is not None:
                 self._meet_doom(item)
-                continue
-            self._order.popleft()
-            self._settle(item)
-        self._wake()
+            else:
+                self._line.sent.popleft()
+                self._settle(item)
+        self._bell.ring()
         self.pump()
-        self.ledger.consider(is_urgent=self._doom is not None)
+        self._consider()
         self.check_end()
+
+    def _pass_over(self, work: Work) -> None:
+        """Let go of a work that was dropped while a jet had it; if the jet has stopped for it, renew the jet."""
+        self._line.sent.popleft()
+        if work.is_halted:
+            self._do_again()
 
     def place(self, cut: Cut) -> None:
         """Put a cut behind everything that is in work."""
-        self._order.append(cut)
-        if self._order[0] is cut:
+        self._line.sent.append(cut)
+        if self._line.head is cut:
             self._deliver()
 
     def _settle(self, work: Work) -> None:
@@ -368,58 +484,78 @@ class Manifold:
 
     def _meet_doom(self, work: Work) -> None:
         """Stop for a record: what is in front of it is committed, as if there were nothing behind it."""
-        error = work.fatal or EngineError("The engine stopped.")
-        if self.keeper is not None and work.is_halted:
+        if self.keepers and work.is_halted:
             if work.n_kept or not self.ledger.is_empty:
                 # The state is that of behind the record by now: what is not committed is scored again, up to it.
-                self.keeper.renew()
-                self.on_jet_lost(self.keeper)
+                self._do_again()
                 return
             if (cut := self.ledger.drop_cut()) is not None:
-                self._order.remove(cut)
-        self._order.popleft()
-        self._doom = error
-        behind = [item for item in [*self._order, *self._queue] if isinstance(item, Work)]
-        self._order, self._queue = deque(item for item in self._order if isinstance(item, Cut)), deque()
-        for other in behind:
-            if other.caller is not None and not other.caller.done():
-                other.caller.set_exception(error)
+                self._line.sent.remove(cut)
+        self._line.sent.popleft()
+        self._doom = Doom(work, behind := self._line.clear())
+        refuse(behind, self._doom.error)
         if work.n_kept or not self.ledger.is_empty:
             self.ledger.add(work)
         self._end_if_doomed()
 
     def _end_if_doomed(self) -> None:
-        doom = self._doom
-        if doom is not None and self.ledger.is_clear:
-            self.abandon(doom)
-            self._owner.on_broken(doom)
+        if self._doom is not None and self.ledger.is_clear:
+            error = self._doom.error
+            self.abandon(error)
+            self._owner.on_broken(error)
 
     def on_jet_lost(self, jet: Jet) -> bool:
         """Take everything since the last commit back, if the jet that ended held state; return whether it did."""
         crew = self.crew
-        if crew is None or not (crew.keeper is jet or (crew.model.script.uses_cells and jet in crew.jets)):
+        if crew is None or not (jet in crew.keepers or (crew.model.script.uses_cells and jet in crew.jets)):
             return False
         if self.is_ending:
             self._owner.on_broken(EngineError("The model's process ended behind end(): the job can be resumed."))
             return True
-        self._take_back()
-        if crew.model.script.uses_cells:
-            self.ledger.roll_back_cells()
-            for other in crew.jets:  # what they have in work has seen what is taken back
-                if other is not jet:
-                    other.renew()
+        self._do_again(lost=jet)
         return True
 
-    def _take_back(self) -> None:
-        """Queue everything again that is not committed."""
-        works = [*self.ledger.take_back(), *(item for item in self._order if isinstance(item, Work))]
-        self._order.clear()
-        if any(work.fatal is not None for work in works):
-            self._doom = None  # it will be met again
+    def on_aborted(self, error: CommitAborted, interval: Interval) -> None:
+        """Do everything again that is not committed; the interval is what was about to be."""
+        if self.is_ending:
+            refuse(interval.works, error)
+            self._owner.on_broken(error)
+            return
+        lost = self.owned | {lane.task for lane in self.lanes.values()} if error.is_lost else frozenset[int]()
+        self.tasks.drop(lost)
+        interval.discard(self.tasks.is_void, lost)
+        self.ledger.discard(self.tasks.is_void, lost)
+        self._drop_waiting()
+        if self.crew is not None and self.crew.is_bare:
+            self.ledger.reopen(interval)
+        else:
+            self._do_again(interval)
+        self._go_on()
+        if lost:
+            self.on_lost(lost)
+
+    def _do_again(self, aborted: Interval | None = None, *, lost: Jet | None = None) -> None:
+        """Take everything back since the last commit, and have the state of then; the jet that is lost has none."""
+        crew = self.crew
+        is_shared = crew is not None and crew.model.script.uses_cells
+        if crew is not None:
+            for jet in crew.jets if is_shared else crew.keepers or crew.jets:
+                if jet is not lost:  # what it has in work has seen what is taken back
+                    jet.renew()
+        self._take_back(aborted)
+        if is_shared or aborted is not None:
+            self.ledger.roll_back_cells()
+
+    def _take_back(self, aborted: Interval | None) -> None:
+        """Queue everything again that is not committed, and is still the engine's to score."""
+        works = [*self.ledger.take_back(aborted), *self._line.take_sent()]
+        if self._doom is not None:
+            works += self._doom.rest(works)
+            self._doom = None  # it will be met again, or it is not its time
         for work in works:
             work.reset()
-            self.calling_bytes += work.size_bytes if work.caller is not None else 0
-        self._queue.extendleft(reversed(works))
+        self._line.put_back(works)
+        self._drop_waiting()
         self._listen()
 
     def on_jet_ended(self, jet: Jet) -> None:
@@ -431,36 +567,48 @@ class Manifold:
         if self.crew is not None and jet in self.crew.jets:
             self._owner.on_broken(error)
 
-    def on_changed(self, entries: list[Entry], figures: Figures) -> None:
+    def on_changed(self, jet: Jet, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
-        self.ledger.on_changed(entries, figures)
+        self.ledger.on_changed(jet, entries, figures)
         self._listen()
 
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""
-        self.ledger.figures = Figures(n_keys)
+        n_before = self.ledger.figures.n_keys if self.is_tasked else 0
+        self.ledger.figures = Figures(n_before + n_keys)
 
     def on_committed(self, found: Yield) -> None:
         """Tell everybody what is kept, and go on."""
         self._tell(found)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Do what a change of what is committed makes possible."""
         self._listen()
-        self._wake()
+        self._bell.ring()
         self._end_if_doomed()
         self.pump()
-        self.ledger.consider(is_urgent=self._doom is not None)
+        self._consider()
         self.check_end()
+
+    def _consider(self) -> None:
+        self.ledger.consider(is_urgent=self._doom is not None or self.tasks.is_leaving)
 
     def target(self, *, is_finished: bool) -> Target:
         """Return what a commit is about."""
         crew = self.crew
         assert crew is not None  # noqa: S101 -- something was scored
         policies = {slot: crew.policy(slot) for slot, its in crew.model.script.slots.items() if its.is_input}
-        return Target(crew.model, policies, self.sources, self.all_outlets, is_finished)
-
-    def _is_synced(self) -> bool:
-        """Whether one of the streams asks for what survives a power loss: all do but REST that says otherwise."""
-        streams = [*(intake.stream for intake in self.sources), *(outlet.stream for outlet in self.all_outlets)]
-        return any(stream.is_synced for stream in streams)
+        return Target(
+            crew.model,
+            policies,
+            self.sources,
+            self.all_outlets,
+            list(self.lanes.values()),
+            self.owned if self.is_tasked else None,
+            self.membership,
+            is_finished and not self.is_tasked,
+        )
 
     async def pin(self, *, has_begun: bool) -> None:
         """Commit where all streams stand, before anything is scored; raises `StoreFailed`."""
@@ -476,14 +624,12 @@ class Manifold:
         """
         self.ledger.add_hook(frames)
         self.ledger.want(is_last=True)
-        await self._until(lambda: self.ledger.is_clear)
+        await self._bell.until(lambda: self.ledger.is_clear)
         await self.delivered()
 
     async def delivered(self) -> None:
         """Wait until everything that is pushed to somebody has been taken; there will be no more."""
-        for outlet in self.all_outlets:
-            await outlet.delivered()
-            outlet.is_eof = True
+        await self.streams.delivered()
 
     def _tell(self, found: Yield) -> None:
         for slot, values in found.outputs.items():
@@ -491,7 +637,7 @@ class Manifold:
         for intake, progress in found.inputs.items():
             for outcome in ("scored", "rejected", "skipped"):
                 metrics.count_records(intake.slot, outcome, getattr(progress, f"n_{outcome}"))
-        for _, reject in found.rejects:
+        for _, reject, _ in found.rejects:
             self._rejects.note(reject)
         for answer in found.answers:
             self.answers.pop(answer.key, None)
@@ -501,7 +647,7 @@ class Manifold:
 
     @property
     def _waiting_bytes(self) -> int:
-        return self.ledger.output_bytes + sum(work.output_bytes for work in self._order if isinstance(work, Work))
+        return self.ledger.output_bytes + self._line.output_bytes
 
     def _listen(self) -> None:
         """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
@@ -514,16 +660,10 @@ class Manifold:
             if is_heard:
                 self.pump()
 
-    def put_hook_outputs(self, frames: Iterable[OutputFrame]) -> None:
-        """Take what ``begin()`` gave."""
-        self.ledger.add_hook(frames)
+    def put_hook_outputs(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
+        """Take what ``begin()`` gave; given as the engine of a task, it goes with the task."""
+        self.ledger.add_hook(frames, task)
         self.ledger.consider()
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
     def on_end(self) -> None:
         """Look whether the other intakes are at their end as well."""
@@ -531,29 +671,41 @@ class Manifold:
 
     def check_end(self) -> None:
         """Tell the owner when all is done."""
-        for intake in [one for one in self._fading if one.is_over and one.position >= one.last_position]:
-            self._fading.remove(intake)
+        for intake in self.streams.take_faded():
             self._owner.on_faded(intake)
         is_all_read = bool(self.intakes) and all(intake.is_over for intake in self.sources)
-        if self.is_open and is_all_read and not self._queue and not self._order and self._doom is None:
+        if self.is_open and is_all_read and self.is_still and self._doom is None:
             self._owner.on_inputs_ended()
 
     def on_room(self) -> None:
         """Go on after a reader has acknowledged outputs."""
-        self._wake()
+        self._bell.ring()
 
     def on_ready(self) -> None:
         """Go on after a jet was started again."""
+        self._bell.ring()
         self.pump()
-        self.ledger.consider()
+        self._consider()
 
-    async def saved_state(self, jet: Jet) -> Iterable[Entry] | None:
-        """Return the committed state for the jet that is to hold it, once no commit is under way."""
-        if self.keeper is not jet:
-            return None
-        await self._until(lambda: not self.ledger.has_cut)
-        has_state = self.store.fence is not None and not self.ledger.committer.is_anew
-        return self.store.entries() if has_state else None
+    async def saved_state(self, jet: Jet) -> AsyncIterator[tuple[int, Iterable[Entry]]]:
+        """Yield, by task, the committed state that a jet is to hold, once no commit is under way."""
+        if jet not in self.keepers:
+            return
+        await self._bell.until(lambda: not self.ledger.has_cut)
+        if not self.is_tasked:
+            if self.store.fence is not None and not self.ledger.committer.is_anew:
+                yield 0, self.store.entries()
+            return
+        self.ledger.figures = Figures()
+        given = dict[int, object]()
+        while missing := {task: mark for task, mark in self.tasks.marks.items() if given.get(task) is not mark}:
+            task, mark = min(missing.items())
+            if task in given:
+                jet.forget([task])
+            yield task, self.store.entries(SCRIPT, task)
+            given[task] = mark
+        if gone := given.keys() - self.owned:
+            jet.forget(gone)
 
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells."""
@@ -568,31 +720,21 @@ class Manifold:
         self._owner.on_console(line)
 
     def measure(self) -> None:
-        """Note how much waits in the REST streams."""
-        for slot, intake in self.intakes.items():
-            if intake.inbox is not None:
-                metrics.set_inbox(slot, intake.inbox.size_bytes)
-        for slot, outlet in self.outlets.items():
-            if outlet.outbox is not None:
-                metrics.set_outbox(slot, outlet.outbox.size_bytes)
+        """Note how much waits in the REST streams, and what the state takes."""
+        self.streams.measure()
         figures = self.ledger.figures
         metrics.set_state_figures(figures.n_keys, figures.n_live, figures.size_bytes)
 
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
         self.is_open = self.is_ending = False
-        self.calling_bytes, self._doom, self._is_heard = 0, None, True
-        works = [item for item in [*self._queue, *self._order] if isinstance(item, Work)] + self.ledger.abandon()
-        self._queue, self._order = deque(), deque()
+        self._doom, self._is_heard = None, True
+        works = [*self._line.clear(), *self.ledger.abandon()]
+        self._line.sent.clear()
         self._replaying.clear()
         self.answers.clear()
-        for work in works:
-            if work.caller is not None and not work.caller.done():
-                work.caller.set_exception(error)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(error)
+        refuse(works, error)
+        self._bell.fail(error)
 
 
 def _condemn_oversized(work: Work) -> None:

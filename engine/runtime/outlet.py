@@ -12,6 +12,7 @@ from typing import Protocol
 
 from engine.errors import DeliveryFailed, EngineError
 from engine.ports import Sink
+from engine.record import Outgoing
 from engine.runtime.courier import Courier
 from engine.state.commits import CommitLog, OutputFence
 from engine.streams import BatchPoster, Stream
@@ -124,17 +125,24 @@ class Outlet:
         """Why outputs are not taken by the other side, while they are not."""
         return self._courier.waits_for if self._courier is not None else ""
 
-    async def write(self, values: list[bytes]) -> None:
-        """Hand records to the sink.
+    @property
+    def wants_labels(self) -> bool:
+        """Whether its sink takes what records carry beside their values."""
+        return self.sink is not None and self.sink.wants_labels
+
+    async def write(self, values: list[bytes], labels: list[Outgoing] | None = None) -> None:
+        """Hand records to the sink, with what they carry, where it wants that.
 
         Raises
         ------
+        CommitAborted
+            What was written since the last commit will never be seen.
         DeliveryFailed
             It did not take them; nothing written since the last `flush` counts.
         """
         if self.sink is not None:
             sink = self.sink
-            await self._do(lambda: sink.write(values))
+            await self._do(lambda: sink.write(values, labels))
 
     async def flush(self, n_records: int) -> OutputFence:
         """Make what was written safe, and return the fence behind these records; raises as `write`."""
@@ -143,6 +151,12 @@ class Outlet:
         else:
             position = await self._do(self.sink.flush)
         return replace(self.fence, position=position, seq_no=self.fence.seq_no + n_records, identity=self._identity)
+
+    async def cut(self) -> None:
+        """Take away what was written behind the fence; raises `DeliveryFailed`."""
+        if self.sink is not None:
+            sink, position = self.sink, self.fence.position
+            await self._do(lambda: sink.cut(position))
 
     @property
     def _identity(self) -> str:

@@ -14,8 +14,8 @@ FRAME_BYTES = 1 << 19
 _Row = tuple[bytes, str, bytes | None]
 
 
-async def frames_of(entries: Iterable[Entry]) -> AsyncIterator[bytes]:
-    """Yield the frames that give a jet this state; reading it happens in another thread.
+async def frames_of(entries: Iterable[Entry], task: int = 0) -> AsyncIterator[bytes]:
+    """Yield the frames that give a jet this state of a task; reading it happens in another thread.
 
     Raises
     ------
@@ -26,7 +26,7 @@ async def frames_of(entries: Iterable[Entry]) -> AsyncIterator[bytes]:
     chunk = await asyncio.to_thread(next, chunks, None)
     while chunk is not None:
         following = await asyncio.to_thread(next, chunks, None)
-        yield pack_message(Kind.RESTORE, [following is None, 0, chunk])
+        yield pack_message(Kind.RESTORE, [following is None, task, chunk])
         chunk = following
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from engine.channel import Failure
+from engine.channel import Failure, OutputFrame
 from engine.errors import EngineError
-from engine.record import Position
+from engine.record import Label, Outgoing, Position
 from engine.state.commits import Answer
 
 if TYPE_CHECKING:
     from engine.runtime.intake import Intake
+    from engine.runtime.lanes import Lane
+
+NO_LABEL = Label()
+"""What a record carries that came from nowhere in particular."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +26,7 @@ class Work:
 
     Parameters
     ----------
-    intake : Intake
+    intake : Intake or Lane
         Where the records came from.
     first_seq : int
         Sequence number of the first record.
@@ -38,9 +42,13 @@ class Work:
         The request's ``Idempotency-Key`` and the digest of its body: the answer is kept with the commit.
     replayed : sequence of int
         The records' numbers in the reject log, which they leave.
+    labels : sequence of Label, optional
+        For each record, what it carries beside its value, where its source knows such a thing.
+    label_slots : frozenset of int
+        The output slots whose streams take such things.
     """
 
-    intake: Intake
+    intake: Intake | Lane
     first_seq: int
     values: list[bytes]
     positions: Sequence[Position] = ()
@@ -49,7 +57,11 @@ class Work:
     output_slot: int = 1
     answer_key: tuple[str, bytes] | None = None
     replayed: Sequence[int] = ()
+    labels: Sequence[Label] | None = None
+    label_slots: frozenset[int] = frozenset()
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
+    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
+    """For each output on one of `label_slots`, what it carries."""
     replies: list[bytes] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     condemned: list[Failure] = field(default_factory=list)
@@ -61,6 +73,8 @@ class Work:
     n_kept: int = field(init=False)
     n_open: int = 0
     is_done: bool = False
+    is_counted: bool = False
+    """Whether it was scored before, and taken back."""
     answer: Answer | None = None
     output_bytes: int = 0
     size_bytes: int = field(init=False)
@@ -75,6 +89,11 @@ class Work:
         """The input slot."""
         return self.intake.slot
 
+    @property
+    def task(self) -> int:
+        """Whose state its records read and change."""
+        return self.intake.task
+
     def split(self, n_records: int) -> Self:
         """Keep the first records, and return the others as a work of their own."""
         rest = replace(
@@ -83,13 +102,17 @@ class Work:
             values=self.values[n_records:],
             positions=self.positions[n_records:],
             replayed=self.replayed[n_records:],
+            labels=self.labels[n_records:] if self.labels is not None else None,
             condemned=[replace(one, index=one.index - n_records) for one in self.condemned if one.index >= n_records],
+            is_counted=False,
             outputs={},
+            outgoing={},
             replies=[],
             failures=[],
         )
         self.condemned = [one for one in self.condemned if one.index < n_records]
         self.values, self.positions = self.values[:n_records], self.positions[:n_records]
+        self.labels = self.labels[:n_records] if self.labels is not None else None
         self.replayed, self.ends_batch = self.replayed[:n_records], False
         self.__post_init__()
         return rest
@@ -116,9 +139,20 @@ class Work:
         if start < len(self.values):
             yield start, len(self.values)
 
-    def take(self, values: Sequence[bytes], slots: Sequence[int]) -> None:
-        """Take outputs, in order."""
+    def take(self, frame: OutputFrame, start: int) -> None:
+        """Take outputs, in order.
+
+        Parameters
+        ----------
+        frame : OutputFrame
+            What a jet gave for a part of the work.
+        start : int
+            The part's first record.
+        """
+        values, slots = frame.values, frame.slots
         self.output_bytes += sum(map(len, values))
+        if self.label_slots:
+            self._take_labels(frame, start)
         if self.caller is None and slots and slots.count(slots[0]) == len(slots):  # the common case, as a whole
             self.outputs.setdefault(slots[0], []).extend(values)
             return
@@ -128,6 +162,15 @@ class Work:
             else:
                 self.outputs.setdefault(slot, []).append(value)
 
+    def _take_labels(self, frame: OutputFrame, start: int) -> None:
+        task, labels, said = self.task, self.labels, frame.labels
+        for index, (slot, source) in enumerate(zip(frame.slots, frame.sources, strict=True)):
+            if slot in self.label_slots and not (self.caller is not None and slot == self.output_slot):
+                label = labels[start + source] if labels is not None else NO_LABEL
+                part = said.get(index)
+                carried = Outgoing(*label, task) if part is None else Outgoing(*label, task)._replace(**part)
+                self.outgoing.setdefault(slot, []).append(carried)
+
     def close_part(self) -> None:
         """Note that one of the parts in which the work was sent needs no more answers."""
         self.n_open -= 1
@@ -135,9 +178,9 @@ class Work:
 
     def reset(self) -> None:
         """Be as before it was given to a jet, for another try; what a caller was answered stays answered."""
-        self.outputs, self.replies, self.failures = {}, [], []
+        self.outputs, self.outgoing, self.replies, self.failures = {}, {}, [], []
         self.fatal, self.is_halted, self.n_kept = None, False, len(self.values)
-        self.n_open, self.output_bytes, self.is_done, self.ends_batch = 0, 0, False, False
+        self.n_open, self.output_bytes, self.is_done = 0, 0, False
 
     def reply(self) -> None:
         """Give the caller, unless it has gone, the outputs or the first error."""
@@ -159,3 +202,10 @@ class Sent:
     stop: int
     size_bytes: int
     n_done: int = 0
+
+
+def refuse(works: Iterable[Work], error: EngineError) -> None:
+    """Tell whoever waits for one of the works that it is not scored."""
+    for work in works:
+        if work.caller is not None and not work.caller.done():
+            work.caller.set_exception(error)

@@ -151,12 +151,12 @@ class FakeOwner:
         self.outlets, self.answers, self.broken, self.n_ready, self.lines = {}, [], [], 0, []
 
         self.changes, self.asks, self.lost = [], [], []
-        self.is_keeper, self.saved, self.n_ended = False, None, 0
+        self.is_keeper, self.saved, self.n_ended, self.is_tasked = False, None, 0, False
 
     def on_answer(self, work):
         self.answers.append(work)
 
-    def on_changed(self, entries, figures):
+    def on_changed(self, jet, entries, figures):
         self.changes.append((entries, figures))
 
     def on_restored(self, n_keys):
@@ -171,7 +171,8 @@ class FakeOwner:
         return self.is_keeper
 
     async def saved_state(self, jet):
-        return self.saved
+        if self.saved is not None:
+            yield 0, self.saved
 
     def on_ready(self):
         self.n_ready += 1

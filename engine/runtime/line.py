@@ -1,0 +1,98 @@
+"""The works on their way: those that wait for a jet, and behind each other those that one has."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from engine.runtime.cut import Cut
+from engine.runtime.work import Work
+
+
+class Line:
+    """Keeps the order in which records came in, so that outputs leave in it."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Work] = deque()
+        self.sent: deque[Work | Cut] = deque()
+        """What was given to jets, oldest first, and the cuts between."""
+        self.calling_bytes = 0
+        """What waits of records that somebody waits for."""
+
+    @property
+    def is_still(self) -> bool:
+        """Nothing waits, and nothing is in a jet."""
+        return not self.waiting and not self.sent
+
+    @property
+    def head(self) -> Work | Cut | None:
+        """The oldest that was given to a jet."""
+        return self.sent[0] if self.sent else None
+
+    @property
+    def last(self) -> Work | Cut | None:
+        """The latest that was given to a jet."""
+        return self.sent[-1] if self.sent else None
+
+    @property
+    def sent_works(self) -> list[Work]:
+        """What jets have."""
+        return [item for item in self.sent if isinstance(item, Work)]
+
+    @property
+    def works(self) -> list[Work]:
+        """All of them, in order."""
+        return [*self.sent_works, *self.waiting]
+
+    @property
+    def output_bytes(self) -> int:
+        """What jets have answered, and is not delivered."""
+        return sum(item.output_bytes for item in self.sent if isinstance(item, Work))
+
+    def put(self, work: Work) -> None:
+        """Take a work, behind all others."""
+        self._count(work)
+        self.waiting.append(work)
+
+    def put_back(self, works: Iterable[Work]) -> None:
+        """Take works again, in front of all that wait."""
+        works = list(works)
+        for work in works:
+            self._count(work)
+        self.waiting.extendleft(reversed(works))
+
+    def send(self, work: Work, max_records: int) -> None:
+        """Note that a work that waits is given to a jet; what is too much of it for one batch waits on."""
+        at = self.waiting.index(work)
+        if len(work.values) > max_records:
+            self.waiting.insert(at + 1, work.split(max_records))
+        del self.waiting[at]
+        self.sent.append(work)
+        if work.caller is not None:
+            self.calling_bytes -= work.size_bytes
+
+    def remove(self, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Remove works that wait, and return them."""
+        gone = [work for work in self.waiting if is_meant(work)]
+        if gone:
+            self.waiting = deque(work for work in self.waiting if not is_meant(work))
+            self.calling_bytes -= sum(work.size_bytes for work in gone if work.caller is not None)
+        return gone
+
+    def take_sent(self) -> list[Work]:
+        """Remove all that jets have, and the cuts, and return the works."""
+        works = self.sent_works
+        self.sent.clear()
+        return works
+
+    def clear(self) -> list[Work]:
+        """Remove everything but the cuts; return it."""
+        works = self.works
+        self.sent = deque(item for item in self.sent if isinstance(item, Cut))
+        self.waiting.clear()
+        self.calling_bytes = 0
+        return works
+
+    def _count(self, work: Work) -> None:
+        if work.caller is not None:
+            self.calling_bytes += work.size_bytes
