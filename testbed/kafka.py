@@ -158,6 +158,16 @@ class KafkaCluster:
                 raise TimeoutError(f"topic {name} has no leaders after {READY_LIMIT_S} s")
             time.sleep(_LOOK_S)
 
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic and return when the brokers know it no more."""
+        admin = self.admin()
+        admin.delete_topics([name])[name].result(READY_LIMIT_S)
+        deadline = time.monotonic() + READY_LIMIT_S
+        while name in admin.list_topics(timeout=READY_LIMIT_S).topics:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"topic {name} is still there after {READY_LIMIT_S} s")
+            time.sleep(_LOOK_S)
+
     def grant(self, user: str, kind: str, name: str, *operations: str) -> None:
         """Allow a user something of this very name: ``grant("alice", "topic", "prices", "read", "describe")``.
 

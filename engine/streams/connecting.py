@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.errors import DescriptorError
 from engine.kafka.connection import Connection, Setting
 from engine.streams.kafka import KafkaFields
-from engine.streams.security import Security
+from engine.streams.security import FIELD, Security
 from engine.transports.secrets import resolve_secret
 
 
@@ -25,7 +26,7 @@ def connection_of(transport: KafkaFields, secrets: Path) -> Connection:
     Raises
     ------
     ConfigError
-        A secret that the descriptor names is not there.
+        A secret, or a file, that the descriptor names is not there.
     """
     settings: dict[str, Setting] = {
         name: resolve_secret(setting, secrets) if isinstance(setting, str) else setting
@@ -42,9 +43,16 @@ def _settings_of(security: Security, secrets: Path) -> dict[str, Setting]:
         "sasl.mechanisms": security.mechanism,
         "sasl.username": security.username and resolve_secret(security.username, secrets),
         "sasl.password": security.password and resolve_secret(security.password, secrets),
-        "ssl.ca.location": security.ca_file,
-        "ssl.certificate.location": security.certificate_file,
-        "ssl.key.location": security.key_file,
+        "ssl.ca.location": _found("CaFile", security.ca_file),
+        "ssl.certificate.location": _found("CertificateFile", security.certificate_file),
+        "ssl.key.location": _found("KeyFile", security.key_file),
         "ssl.key.password": security.key_password and resolve_secret(security.key_password, secrets),
     }
     return {name: setting for name, setting in named.items() if setting is not None}
+
+
+def _found(field: str, file: str | None) -> str | None:
+    """Return the path of a file, if it is one: librdkafka says of another only that something is wrong."""
+    if file is not None and not Path(file).is_file():
+        raise DescriptorError(f"{FIELD}.{field}", f"there is no file {file}")
+    return file

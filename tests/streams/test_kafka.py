@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from engine.errors import ConfigError, DescriptorError, NotBuilt
@@ -95,11 +97,10 @@ def test_what_is_said_of_security_is_encrypted_unless_the_protocol_says_otherwis
 def test_a_connection_has_the_settings_of_the_descriptor_with_secrets_in_place(tmp_path, monkeypatch):
     (tmp_path / "password").write_text("hunter2\n")
     monkeypatch.setenv("KEY_PASSWORD", "hunter3")
-    descriptor = kafka(
-        Config={"socket.timeout.ms": 500},
-        Security=USER
-        | {"CaFile": "/ca", "CertificateFile": "/c", "KeyFile": "/k", "KeyPassword": "env://KEY_PASSWORD"},
-    )
+    files = {f"{name}File": str(tmp_path / name) for name in ("Ca", "Certificate", "Key")}
+    for file in files.values():
+        Path(file).touch()
+    descriptor = kafka(Config={"socket.timeout.ms": 500}, Security=USER | files | {"KeyPassword": "env://KEY_PASSWORD"})
     connection = connection_of(descriptor.transport, tmp_path)
     assert connection.servers == "one:9092,two"
     assert connection.settings == {
@@ -108,14 +109,19 @@ def test_a_connection_has_the_settings_of_the_descriptor_with_secrets_in_place(t
         "sasl.mechanisms": "SCRAM-SHA-512",
         "sasl.username": "me",
         "sasl.password": "hunter2",
-        "ssl.ca.location": "/ca",
-        "ssl.certificate.location": "/c",
-        "ssl.key.location": "/k",
+        "ssl.ca.location": files["CaFile"],
+        "ssl.certificate.location": files["CertificateFile"],
+        "ssl.key.location": files["KeyFile"],
         "ssl.key.password": "hunter3",
     }
     assert connection == connection_of(descriptor.transport, tmp_path)
     for shown in (repr(connection), str(describe(descriptor))):
         assert "hunter" not in shown
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DescriptorError, match=r"Transport.Security.CaFile: there is no file /ca\."):
+        connection_of(kafka(Security={"CaFile": "/ca"}).transport, tmp_path)
 
 
 def test_a_secret_that_is_not_there_is_named(tmp_path):

@@ -9,9 +9,11 @@ from typing import Protocol
 
 import pytest
 
+from testbed.certificates import Authority
 from testbed.errors import TestbedError
 from testbed.kafka import KafkaCluster
 from testbed.registry import SchemaRegistry
+from testbed.security import Security
 
 
 class MakeTopic(Protocol):
@@ -25,6 +27,19 @@ def kafka() -> Iterator[KafkaCluster]:
     """One broker for all tests that do not harm it; whoever kills a broker starts a cluster of their own."""
     try:
         cluster = KafkaCluster()
+        cluster.start()
+    except TestbedError as missing:
+        pytest.skip(str(missing))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """One broker that speaks TLS, knows the user alice, and lets her do nothing until it is granted."""
+    try:
+        security = Security(Authority(tmp_path_factory.mktemp("authority")), {"alice": "alice-secret"})
+        cluster = KafkaCluster(security=security)
         cluster.start()
     except TestbedError as missing:
         pytest.skip(str(missing))

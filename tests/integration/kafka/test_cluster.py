@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from testbed.certificates import Authority
 from testbed.kafka import KafkaCluster
-from testbed.security import Security
 
 N_PARTITIONS = 3
 END_LIMIT_S = 90
@@ -90,13 +88,6 @@ def test_a_bounced_broker_has_its_address_and_its_records(tmp_path: Path) -> Non
         cluster.kill()
         cluster.start()
         assert values_in(cluster, topic) == [7]
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    security = Security(Authority(tmp_path_factory.mktemp("authority")), {"alice": "alice-secret"})
-    with KafkaCluster(security=security) as cluster:
-        yield cluster
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
