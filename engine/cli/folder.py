@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,21 +50,30 @@ class Folder:
 
     def verify_stream(self, name: str, slot: int | None = None) -> dict[str, Any]:
         """As `Client.verify_stream`."""
-        from engine.streams import describe, parse_descriptor, verify_descriptor
+        from engine.streams import describe, parse_descriptor, reach, verify_descriptor
 
         descriptor = parse_descriptor(self.streams.read(name), name)
         notes = verify_descriptor(descriptor, slot)
-        return {"descriptor": describe(descriptor), "notes": notes}
+        found = reach(descriptor, slot, _secrets_dir())
+        return {"descriptor": describe(descriptor), "notes": notes, "found": found}
 
     def sample_stream(self, name: str, n_records: int) -> list[bytes]:
         """As `Client.sample_stream`."""
         from engine.streams import parse_descriptor, resolve_stream, sample
 
         descriptor = parse_descriptor(self.streams.read(name), name)
-        return sample(resolve_stream(name, descriptor, self._library.schema, self.streams.read), n_records)
+        stream = resolve_stream(name, descriptor, self._library.schema, self.streams.read)
+        return sample(stream, n_records, secrets=_secrets_dir())
 
     def sample_literal(self, literal: str, n_records: int) -> list[bytes]:
         """As `Client.sample_literal`."""
         from engine.streams import given_stream, sample
 
-        return sample(given_stream(literal, self._library.schema, self.streams.read), n_records)
+        stream = given_stream(literal, self._library.schema, self.streams.read)
+        return sample(stream, n_records, secrets=_secrets_dir())
+
+
+def _secrets_dir() -> Path:
+    from engine.settings import Settings
+
+    return Settings.from_env(os.environ).secrets_dir

@@ -42,7 +42,8 @@ slot_argument = click.argument("slot", type=click.IntRange(min=0))
 def verify(desk: Desk, name: str, slot: int | None) -> None:
     """Check a descriptor, for SLOT if it is given.
 
-    It is printed with every default filled in.
+    It is printed with every default filled in. Of a Kafka stream the brokers are asked whether its topic is there, and
+    may be read or written.
     """
     answer = desk.assets.verify_stream(name, slot)
     if rejects := answer["descriptor"].get("rejects"):
@@ -50,6 +51,8 @@ def verify(desk: Desk, name: str, slot: int | None) -> None:
     print_json(answer["descriptor"])
     for note in answer["notes"]:
         talk(f"Note: {note}")
+    if answer.get("found"):
+        talk(answer["found"])
     talk(f"The descriptor of stream {name!r} contains no errors.")
 
 
@@ -113,7 +116,8 @@ def inspect(desk: Desk, slot: int | None, form: str) -> None:
 def sample(desk: Desk, stream: str, count: int) -> None:
     """Print the first records of STREAM.
 
-    A name, or a literal such as file:/data/prices.jsons. Nothing is scored.
+    A name, or a literal such as file:/data/prices.jsons. Nothing is scored. Of a Kafka topic that is read from its
+    end, the last records are printed; no offsets are committed.
 
     Example: engine stream sample file:/data/prices.jsons -n 3
     """

@@ -74,7 +74,13 @@ class Client:
                 return
 
     def verify_stream(self, name: str, slot: int | None = None) -> dict[str, Any]:
-        """Return the ``descriptor`` with every default filled in, and ``notes``; raises DescriptorError."""
+        """Return the ``descriptor`` with every default filled in, ``notes``, and ``found`` where it reaches something.
+
+        Raises
+        ------
+        DescriptorError, BrokerRefused, BrokerUnreachable
+            The descriptor does not hold, or what it stands for cannot be reached.
+        """
         response = self._connection.request("POST", "/streams" + path_of(name, "verify"), params={"slot": slot})
         answer: dict[str, Any] = response.json()
         return answer

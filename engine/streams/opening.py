@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.envelopes import DatumEnvelope, DelimitedEnvelope
-from engine.errors import DescriptorError, EndOfStream, StreamChanged, StreamError
+from engine.errors import DescriptorError, StreamChanged, StreamError
 from engine.ports import Envelope, Sink, Source
 from engine.record import MAX_RECORD_BYTES, Position
 from engine.schema import Schema
 from engine.streams.batching import BatchedSource
 from engine.streams.framing import FramedSink, FramedSource
+from engine.streams.kafka import KafkaOffsetTransport, KafkaTransport
 from engine.streams.looping import LoopingSource, SeekableSource
 from engine.streams.restrictions import verify_descriptor
 from engine.streams.stream import Stream
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 REST_BYTES = 64 << 20
 """How much may wait in a REST stream, 64 MiB: four of the longest records, or about a million short ones."""
-
-_SAMPLE_WAIT_S = 5.0  # for a named pipe that nobody writes to
 
 
 def open_source(
@@ -58,7 +56,7 @@ def open_source(
     Raises
     ------
     DescriptorError
-        The stream cannot be read.
+        The stream cannot be read by itself: a topic is read by what fetches for all inputs of a job.
     StreamError
         Its file cannot be opened.
     StreamChanged
@@ -66,7 +64,7 @@ def open_source(
     """
     nagle_time_ms = stream.descriptor.batching.nagle_time_ms
     return BatchedSource(
-        _open_reader(stream, model_schema, inbox_bytes, max_record_bytes, start),
+        open_reader(stream, model_schema, inbox_bytes, max_record_bytes, start),
         stream.descriptor.batching.watermark,
         None if nagle_time_ms is None else nagle_time_ms / 1000,
     )
@@ -97,6 +95,8 @@ def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES, fence: OutputFe
     match stream.descriptor.transport:
         case RestTransport() | HttpTransport():
             return Outbox(outbox_bytes, fence.seq_no if fence is not None else 0)
+        case KafkaTransport():
+            raise DescriptorError("Transport", "a topic is written in the transactions of a job", name=stream.name)
         case FileTransport() as file:
             framing = stream.descriptor.framing
             wrap = DelimitedEnvelope(framing.separator.encode()).wrap if framing else b"".join
@@ -105,42 +105,14 @@ def open_sink(stream: Stream, *, outbox_bytes: int = REST_BYTES, fence: OutputFe
             return DiscardSink()
 
 
-def sample(stream: Stream, n_records: int = 10, *, model_schema: Schema | None = None) -> list[bytes]:
-    """Return the stream's first records, read by a reader of its own.
-
-    Raises
-    ------
-    DescriptorError
-        The stream cannot be read.
-    StreamError
-        Its file cannot be opened; or what is read of it is gone for everybody else.
-    """
-    is_shared = isinstance(stream.descriptor.transport, RestTransport) or not stream.descriptor.transport.is_seekable
-    if is_shared and "input" in stream.descriptor.transport.directions:
-        raise StreamError(f"Stream {stream.name!r} cannot be sampled: what a sample takes, the model would miss.")
-    reader = _open_reader(stream, model_schema, REST_BYTES, MAX_RECORD_BYTES)
-    deadline = time.monotonic() + _SAMPLE_WAIT_S
-    values: list[bytes] = []
-    try:
-        while len(values) < n_records:
-            batch = reader.read(n_records - len(values), max(deadline - time.monotonic(), 0.0))
-            if not batch.values:
-                break
-            values += batch.values
-    except EndOfStream:
-        pass  # it has no more
-    finally:
-        reader.close()
-    return values
-
-
-def _open_reader(
+def open_reader(
     stream: Stream,
-    model_schema: Schema | None,
-    inbox_bytes: int,
-    max_record_bytes: int,
+    model_schema: Schema | None = None,
+    inbox_bytes: int = REST_BYTES,
+    max_record_bytes: int = MAX_RECORD_BYTES,
     start: Position | None = None,
 ) -> Source:
+    """Return what reads the stream without a thought of its Batching; as `open_source`."""
     descriptor = stream.descriptor
     verify_descriptor(descriptor, slot=0, schema=stream.own_schema)
     open_envelope = partial(_open_envelope, stream, model_schema, max_record_bytes)
@@ -162,7 +134,9 @@ def _open_reader(
         case FileTransport() as file:
             open_envelope()  # what is wrong with it is said before the file is opened
             source = FramedSource(FileSource(file.path), open_envelope)
-        case DiscardTransport() | HttpTransport():
+        case KafkaTransport():
+            raise DescriptorError("Transport", "a topic is read for all inputs of a job at once", name=stream.name)
+        case DiscardTransport() | HttpTransport() | KafkaOffsetTransport():
             raise DescriptorError("Transport", f"{stream.transport} can only be written")
     try:
         if start is not None:

@@ -12,9 +12,9 @@ from engine.registry import Collection
 from engine.server.documented import problems, request_body
 from engine.server.problem import RequestInvalid
 from engine.server.routes.assets import asset_router
-from engine.server.service import RawBody, ServiceOf
+from engine.server.service import RawBody, Service, ServiceOf
 from engine.server.sourcing import stored_descriptor, stored_stream
-from engine.streams import Stream, describe, given_stream, sample, verify_descriptor
+from engine.streams import Stream, describe, given_stream, reach, sample, verify_descriptor
 
 _DESCRIPTOR = '{"Transport": {"Type": "file", "Path": "prices.jsons"}, "Encoding": "json", "Envelope": "delimited"}'
 
@@ -23,10 +23,11 @@ SlotNumber = Annotated[int | None, Query(ge=0, description="Even slots are input
 
 
 class DescriptorReply(BaseModel):
-    """A descriptor with every default filled in, and what a person should know about it."""
+    """A descriptor with every default filled in, what a person should know about it, and what it was found to reach."""
 
     descriptor: dict[str, Any]
     notes: list[str]
+    found: str | None = None
 
 
 class SampleReply(BaseModel):
@@ -42,17 +43,22 @@ def _streams(service: ServiceOf) -> Collection:
 router = asset_router("/streams", "streams", _streams, "application/json", _DESCRIPTOR)
 
 
-@router.post("/{name}/verify", summary="Check a stream descriptor", responses=problems(400, 404, 501))
+@router.post("/{name}/verify", summary="Check a stream descriptor", responses=problems(400, 404, 409, 501))
 def verify(service: ServiceOf, name: str, slot: SlotNumber = None) -> DescriptorReply:
-    """Return the descriptor with every default filled in; with `slot`, check that it may be attached there."""
+    """Return the descriptor with every default filled in; with `slot`, check that it may be attached there.
+
+    The brokers of a Kafka stream are really asked whether its topic is there and may be read or written.
+    """
     descriptor = stored_descriptor(service, name)
-    return DescriptorReply(notes=verify_descriptor(descriptor, slot), descriptor=describe(descriptor))
+    notes = verify_descriptor(descriptor, slot)
+    found = reach(descriptor, slot, service.settings.secrets_dir)
+    return DescriptorReply(notes=notes, descriptor=describe(descriptor), found=found)
 
 
 @router.get("/{name}/sample", summary="Read the first records of a stream", responses=problems(400, 404, 501))
 def sample_stored(service: ServiceOf, name: str, count: Count = 10) -> SampleReply:
     """Open the stream on its own, beside any that is attached, and return its first records."""
-    return _sample(stored_stream(service, name), count)
+    return _sample(service, stored_stream(service, name), count)
 
 
 @router.post(
@@ -67,8 +73,9 @@ def sample_given(service: ServiceOf, body: RawBody, count: Count = 10) -> Sample
         text = body.decode()
     except UnicodeDecodeError as exc:
         raise RequestInvalid("body", f"is not UTF-8 text: {exc}") from exc
-    return _sample(given_stream(text, service.library.schema, service.library.streams.read), count)
+    return _sample(service, given_stream(text, service.library.schema, service.library.streams.read), count)
 
 
-def _sample(stream: Stream, count: int) -> SampleReply:
-    return SampleReply(records=[base64.b64encode(record).decode() for record in sample(stream, count)])
+def _sample(service: Service, stream: Stream, count: int) -> SampleReply:
+    records = sample(stream, count, secrets=service.settings.secrets_dir)
+    return SampleReply(records=[base64.b64encode(record).decode() for record in records])

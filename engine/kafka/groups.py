@@ -1,0 +1,73 @@
+"""Consumer groups: who is in them, and where they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.errors import BrokerRefused
+from engine.kafka.brokers import Brokers
+from engine.kafka.topics import names_of
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group; one that nobody was in yet is empty.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    members : tuple of str
+        What its members call themselves.
+    operations : frozenset of str, optional
+        What the engine's user may do with it; None where the brokers do not say.
+    """
+
+    name: str
+    members: tuple[str, ...] = ()
+    operations: frozenset[str] | None = None
+
+
+def find_group(brokers: Brokers, name: str) -> Group:
+    """Return a group; raises `BrokerRefused` where the user may not see it."""
+    try:
+        found = brokers.ask(
+            f"look at group {name!r}",
+            lambda client, timeout_s: client.describe_consumer_groups(
+                [name], include_authorized_operations=True, request_timeout=timeout_s
+            ),
+        )[name]
+    except BrokerRefused as exc:
+        if "GROUP_ID_NOT_FOUND" in str(exc.__cause__):
+            return Group(name)
+        raise
+    members = tuple(member.group_instance_id or member.member_id for member in found.members)
+    return Group(name, members, names_of(found.authorized_operations))
+
+
+def committed_offsets(brokers: Brokers, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int | None]:
+    """Return where a group goes on, for each partition; None where it has committed nothing. Waits for transactions."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    found = brokers.ask(
+        f"read the offsets of group {group!r}",
+        lambda client, timeout_s: client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=timeout_s
+        ),
+    )[group]
+    return {place.partition: place.offset if place.offset >= 0 else None for place in found.topic_partitions or places}
+
+
+def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+    """Let a group go on at other offsets; raises `BrokerRefused` while it has members."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+    places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+    brokers.ask(
+        f"move the offsets of group {group!r}",
+        lambda client, timeout_s: client.alter_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, places)], request_timeout=timeout_s
+        ),
+    )

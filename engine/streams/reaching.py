@@ -1,0 +1,42 @@
+"""Whether what a stream stands for can be reached, tried for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.streams.connecting import connection_of
+from engine.streams.descriptor import StreamDescriptor
+from engine.streams.kafka import KafkaTransport
+
+
+def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str | None:
+    """Try to connect, and return what was found as a sentence; None for a transport that connects to nobody.
+
+    Parameters
+    ----------
+    descriptor : StreamDescriptor
+        Checked on its own.
+    slot : int, optional
+        Where it is to be attached: even numbers read from it, odd ones write to it.
+    secrets : Path
+        The folder of secrets; see `engine.settings.Settings`.
+
+    Raises
+    ------
+    ConfigError
+        A secret that it names is not there.
+    BrokerRefused, BrokerUnreachable
+        What is wrong, and what to do about it.
+    """
+    transport = descriptor.transport
+    if not isinstance(transport, KafkaTransport):
+        return None
+    from engine.kafka.brokers import Brokers
+    from engine.kafka.checking import check_input, check_output, check_topic
+
+    with Brokers(connection_of(transport, secrets)) as brokers:
+        if slot is None:
+            return check_topic(brokers, transport.topic)
+        if slot % 2:
+            return check_output(brokers, transport.topic)
+        return check_input(brokers, transport.topic, transport.partition, transport.group)
