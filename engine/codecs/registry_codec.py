@@ -1,19 +1,20 @@
 """The ``avro-registry`` encoding: an Avro datum behind the number of the schema that it was written with.
 
 Confluent's wire format: a zero byte and the number in four bytes, the highest first; or a one and the sixteen bytes of
-the schema's GUID. Where the GUID came in a header, whoever read the header has put it in front: see `join_header`.
+the schema's GUID. Where the GUID came in a header, whoever read the header has put it in front: see `join_headers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
 from engine.codecs.avro_codec import datum_reader, datum_writer
 from engine.codecs.compiled import SchemaPair
 from engine.errors import DecodeError, EngineError, SchemaInvalid, SchemaMismatch
-from engine.record import Oversized
+from engine.record import Batch, Label, Oversized
 from engine.schema import Extras, Resolver, Schema, parse_schema
 
 NAME = "avro-registry"
@@ -127,18 +128,28 @@ class NoSchemas:
         raise EngineError("There is no engine to ask for the number of the schema that outputs are written with.")
 
 
-def join_header(value: bytes, headers: Iterable[tuple[str, bytes | None]]) -> bytes:
-    """Return the value with the schema's number or GUID in front of it, if it came in a header.
+def join_headers(batch: Batch) -> Batch:
+    """Return the batch with the number or GUID of a schema in front of each value for which it came in a header.
 
-    >>> join_header(b"datum", [("__value_schema_id", bytes(5))])[5:]
-    b'datum'
+    It is of the value, and is taken off the label: what a script makes of the record was not written with it.
+
+    >>> batch = Batch([b"datum"], [1], [Label(headers=(("__value_schema_id", bytes(5)),))])
+    >>> join_headers(batch).values[0][5:], join_headers(batch).labels
+    (b'datum', [Label(key=None, timestamp_ms=None, headers=())])
     """
+    if batch.labels is None or not any(label.headers for label in batch.labels):
+        return batch
+    joined = [_join(value, label) for value, label in zip(batch.values, batch.labels, strict=True)]
+    return replace(batch, values=[value for value, _ in joined], labels=[label for _, label in joined])
+
+
+def _join(value: bytes, label: Label) -> tuple[bytes, Label]:
     if isinstance(value, Oversized):  # it is rejected, and not decoded
-        return value
-    for name, content in headers:
+        return value, label
+    for name, content in label.headers:
         if name == HEADER and content and len(content) == _START.get(content[0]):
-            return content + value
-    return value
+            return content + value, label._replace(headers=tuple(one for one in label.headers if one[0] != HEADER))
+    return value, label
 
 
 def _complaint(raw: bytes) -> str:

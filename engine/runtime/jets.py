@@ -19,6 +19,7 @@ from engine.channel import (
 )
 from engine.errors import EngineError, LaunchFailed, ModelCrashed, ModelStalled
 from engine.log import get_logger
+from engine.registry import Model
 from engine.runtime.dialogue import Dialogue
 from engine.runtime.flight import Flight
 from engine.runtime.info import ConsoleLine, Figures
@@ -91,6 +92,20 @@ class Jet:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def model(self) -> Model:
+        """What it runs."""
+        return self._launcher.model
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it runs on the thread of the engine."""
+        return self._launcher.is_inline
+
+    def stream_of(self, slot: int) -> Stream:
+        """Return the stream for which it codes the records of a slot."""
+        return self._coded[slot]
+
+    @property
     def pid(self) -> int | None:
         """The process, while there is one."""
         return self._runner.pid if self._runner is not None else None
@@ -146,6 +161,13 @@ class Jet:
         message["is_tasked"] = self.is_tasked
         await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))
 
+    async def reload(self) -> None:
+        """Load once more, in another runner, before ``begin()``; raises as `load`."""
+        if self._runner is not None and self._exited is not None:
+            self._runner.kill()
+            await self._exited
+        await self.load()
+
     async def begin(self) -> list[OutputFrame]:
         """Call ``begin()`` and return what it gave.
 
@@ -195,6 +217,10 @@ class Jet:
                     self._send(frame)
                     await self._runner.drain()
                 n_keys = await waiting
+            except BaseException:
+                if self.is_tasked:  # half of it may be there
+                    self.forget([task])
+                raise
             finally:
                 self._dialogue.end_restore()
         self._owner.on_restored(n_keys)

@@ -34,7 +34,7 @@ class Launcher:
     """
 
     def __init__(self, model: Model, settings: Settings, *, is_inline: bool = False) -> None:
-        self.model, self._settings, self._is_inline = model, settings, is_inline
+        self.model, self._settings, self.is_inline = model, settings, is_inline
         self._folders: dict[int, Workdir] = {}
         self._stop = threading.Event()
 
@@ -63,7 +63,7 @@ class Launcher:
             folder = await asyncio.to_thread(Workdir, self.model, number, self._settings.state_dir / "jets")
             self._folders[number] = folder
             self._write_script(self.script_path(number))
-            if self._is_inline:
+            if self.is_inline:
                 return InlineRunner(folder.path, events)
             python = Path(sys.executable)
             if folder.requirements is not None:

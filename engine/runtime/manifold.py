@@ -11,6 +11,7 @@ import msgpack
 
 from engine import metrics
 from engine.channel import Failure, OutputFrame, dump_error
+from engine.codecs import join_headers
 from engine.errors import CommitAborted, DecodeError, EngineError, ModelCrashed, ModelStalled, StreamError
 from engine.record import Batch, Oversized
 from engine.runtime.bell import Bell
@@ -28,10 +29,12 @@ from engine.runtime.ledger import Ledger
 from engine.runtime.line import Line
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import LatestRejects
+from engine.runtime.schemas import SchemaDesk
 from engine.runtime.streams import Streams
 from engine.runtime.tasks import Tasks
 from engine.runtime.work import Work, refuse
 from engine.state.commits import SCRIPT, Answer, CommitLog, Entry
+from engine.streams.posting import SECRETS
 
 FULL_BYTES = 1 << 23
 """Outputs that wait for their commit before the jets get no more, and no more is taken from them: 8 MiB."""
@@ -83,7 +86,7 @@ class Manifold:
     ) -> None:
         self.streams, self.tasks = Streams(), Tasks()
         self.crew: Crew | None = None
-        self.store, self.cells = store, Cells()
+        self.store, self.cells, self.schemas = store, Cells(), SchemaDesk(SECRETS)
         self.ledger = Ledger(self, store, self.cells, interval_s, on_step, lambda: self.streams.is_synced)
         self.on_lost: Callable[[frozenset[int]], None] = lambda _: None
         """Called when an abort says that tasks are lost: their lanes are gone, as after `drop`."""
@@ -346,6 +349,8 @@ class Manifold:
         """Queue what a source gave; of a lane that is gone, or goes, nothing is taken."""
         if isinstance(intake, Lane) and not self.tasks.takes(intake):
             return
+        if intake.stream.registry is not None:
+            batch = join_headers(batch)
         work = Work(
             intake,
             intake.last_seq + 1,
@@ -561,6 +566,7 @@ class Manifold:
     def on_jet_ended(self, jet: Jet) -> None:
         """Free what a jet that has ended held."""
         self.cells.release(jet)
+        self.schemas.release(jet)
 
     def on_jet_broken(self, jet: Jet, error: EngineError) -> None:
         """Stop, if the jet is one of those that score."""
@@ -708,8 +714,11 @@ class Manifold:
             jet.forget(gone)
 
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
-        """Answer what a script asks of its cells."""
-        self.cells.ask(jet, message, reply)
+        """Answer what a script asks of its cells, and what its codecs ask of a schema registry."""
+        if message[0] == "schema":
+            self.schemas.on_ask(jet, message, reply, self.on_jet_broken)
+        else:
+            self.cells.ask(jet, message, reply)
 
     def on_broken(self, error: EngineError) -> None:
         """Pass on that a stream or a jet is broken for good."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from engine.channel import SchemaAnswer
@@ -31,6 +31,9 @@ from engine.schema_registry import SchemaKey, SchemaRegistry
 from engine.streams import Stream
 from engine.streams.encoding import RegistryEncoding
 from engine.streams.registering import open_registry
+
+if TYPE_CHECKING:
+    from engine.runtime.jets import Jet
 
 UNKNOWN_S = 10.0
 """How long a schema that there was not is not asked for again: registries take a moment to hear of each other's."""
@@ -131,6 +134,28 @@ class SchemaDesk:
                     loop.call_soon_threadsafe(take, answer)
 
             answer.add_done_callback(pass_on)
+
+    def on_ask(
+        self,
+        jet: Jet,
+        message: list[Any],
+        reply: Callable[[bytes | None], None],
+        on_broken: Callable[[Jet, EngineError], None],
+    ) -> None:
+        """Answer the question of a jet, ``["schema", slot, key]``.
+
+        Where the registry will not talk to us, `on_broken` is told: a record more would fare no better.
+        """
+        _, slot, key = message
+        stream = jet.stream_of(slot)
+
+        def refuse(error: EngineError) -> None:
+            on_broken(jet, error)
+            if key is None:  # whichever hook gave the output fails with it, ``begin()`` as well
+                reply(SchemaAnswer.refuse(error))
+
+        schema = stream.own_schema or model_schema(jet.model, slot)
+        self.ask(jet, stream, schema, key, reply, refuse, is_at_once=jet.is_inline)
 
     def release(self, jet: object) -> None:
         """Forget what a jet that has ended asked for."""

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from engine.codecs import join_header, open_codec
+from engine.codecs import join_headers, open_codec
 from engine.errors import DecodeError, EncodeError, EngineError, SchemaMismatch, SchemaUnknown
-from engine.record import Oversized
+from engine.record import Batch, Label, Oversized
 from engine.schema import parse_schema
 
 GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
@@ -161,22 +161,34 @@ def test_without_an_engine_to_ask_nothing_is_read_or_written():
         lonely.encode(1)
 
 
+TRACE = ("trace", b"x")
+
+
 @pytest.mark.parametrize(
-    ("headers", "joined"),
+    ("headers", "joined", "left"),
     [
-        ([("__value_schema_id", b"\x01" + GUID.bytes)], b"\x01" + GUID.bytes + ACME_BYTES),
-        ([("trace", b"x"), ("__value_schema_id", b"\0\0\0\0\x07")], b"\0\0\0\0\x07" + ACME_BYTES),
-        ([("__key_schema_id", b"\x01" + GUID.bytes)], ACME_BYTES),
-        ([("__value_schema_id", b"\x01short")], ACME_BYTES),
-        ([("__value_schema_id", None)], ACME_BYTES),
-        ([("__value_schema_id", b"\x02" + GUID.bytes)], ACME_BYTES),
-        ([], ACME_BYTES),
+        ([("__value_schema_id", b"\x01" + GUID.bytes)], b"\x01" + GUID.bytes + ACME_BYTES, []),
+        ([TRACE, ("__value_schema_id", b"\0\0\0\0\x07")], b"\0\0\0\0\x07" + ACME_BYTES, [TRACE]),
+        ([("__key_schema_id", b"\x01" + GUID.bytes)], ACME_BYTES, [("__key_schema_id", b"\x01" + GUID.bytes)]),
+        ([("__value_schema_id", b"\x01short")], ACME_BYTES, [("__value_schema_id", b"\x01short")]),
+        ([("__value_schema_id", None)], ACME_BYTES, [("__value_schema_id", None)]),
+        ([("__value_schema_id", b"\x02" + GUID.bytes)], ACME_BYTES, [("__value_schema_id", b"\x02" + GUID.bytes)]),
+        ([], ACME_BYTES, []),
     ],
 )
-def test_a_schema_that_came_in_a_header_is_put_in_front_of_the_value(headers, joined):
-    assert join_header(ACME_BYTES, headers) == joined
+def test_a_schema_that_came_in_a_header_is_put_in_front_of_its_value_and_not_handed_on(headers, joined, left):
+    other = Label(b"key", 5, (TRACE,))
+    batch = join_headers(Batch([b"other", ACME_BYTES], [1, 2], [other, Label(b"k", 1, tuple(headers))]))
+    assert batch.values == [b"other", joined]
+    assert batch.labels == [other, Label(b"k", 1, tuple(left))]
+
+
+def test_records_without_labels_stay_as_they_are():
+    batch = Batch([ACME_BYTES], [1])
+    assert join_headers(batch) is batch
 
 
 def test_what_was_too_long_to_keep_is_left_alone():
     head = Oversized(b"x" * 10, 1 << 30)
-    assert join_header(head, [("__value_schema_id", b"\x01" + GUID.bytes)]) is head
+    label = Label(headers=(("__value_schema_id", b"\x01" + GUID.bytes),))
+    assert join_headers(Batch([head], [1], [label])).values[0] is head
