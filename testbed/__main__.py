@@ -8,7 +8,7 @@ import sys
 
 from testbed.broker import kafka_jars
 from testbed.errors import TestbedError
-from testbed.kafka import KafkaCluster
+from testbed.kafka import KafkaCluster, quicken
 from testbed.registry import SchemaRegistry, registry_folder
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -32,8 +32,8 @@ def _registry(_: argparse.Namespace) -> None:
 
 
 def _fetch(_: argparse.Namespace) -> None:
-    for folder in (kafka_jars(), registry_folder()):
-        print(folder)
+    for fetched in (kafka_jars(), registry_folder(), quicken()):
+        print(fetched)
 
 
 def main() -> int:

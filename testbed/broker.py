@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.archive import archive_of, use_options
 from testbed.errors import ServerDied
 from testbed.java import find_java
 from testbed.maven import fetch
@@ -106,12 +107,18 @@ class Broker:
         config: Mapping[str, str],
         heap_mib: int,
         is_long_lived: bool,
+        java_options: Sequence[str],
     ) -> None:
         self.place = place
         self._folder = folder
         self._config = _settings(place, places, folder, security) | dict(config)
         self._format_options = security.format_options() if security else []
-        self._java_options = [f"-Xmx{heap_mib}m", *_JAVA_OPTIONS, *([] if is_long_lived else [_START_FAST])]
+        self._java_options = [
+            f"-Xmx{heap_mib}m",
+            *_JAVA_OPTIONS,
+            *([] if is_long_lived else [_START_FAST]),
+            *(java_options or use_options(archive_of(kafka_jars(), find_java()))),
+        ]
         self._process: ServerProcess | None = None
 
     @property
