@@ -112,18 +112,11 @@ class Crew:
         await self._together(jets, (jet.load() for jet in jets))
         return jets
 
-    async def retask(self) -> None:
-        """Import the script in other jets, if it was not known yet whether tasks have a state of their own; as `grow`.
-
-        Only before they have begun.
-        """
-        before = self.jets
-        if any(jet.is_tasked is not self._owner.is_tasked for jet in before):
-            self.jets = await self.grow(len(before))
-            await self.stop(before)
-
     async def begin(self, jets: list[Jet]) -> list[OutputFrame]:
         """Call ``begin()`` in jets and return what it gave; raises as `grow`."""
+        # Those of which it was not known yet, when they were set up, whether tasks have a state of their own.
+        stale = [jet for jet in jets if jet.is_tasked is not self._owner.is_tasked]
+        await self._together(jets, (jet.reload() for jet in stale))
         frames = await self._together(jets, (jet.begin() for jet in jets))
         return [frame for given in frames for frame in given]
 
