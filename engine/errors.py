@@ -209,6 +209,13 @@ class SchemaMismatch(DataError):
         super().__init__(f"{f'Field {path!r}: ' if path else ''}{expected} expected, got {got}.")
 
 
+class KeyMissing(DataError):
+    """A record has no message key, and the script keeps its state by it."""
+
+    def __init__(self) -> None:
+        super().__init__("The record has no message key, and the script keeps its state by it (engine.key: $key).")
+
+
 class SchemaUnknown(DataError):
     """A record names a schema that its registry does not have, or that is of no use for it.
 
@@ -679,10 +686,12 @@ class CommitUnknown(Signal):
     ----------
     reason : str
         What went wrong, without the final stop.
+    is_lost : bool
+        The engine does not own its tasks any more.
     """
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+    def __init__(self, reason: str, *, is_lost: bool = False) -> None:
+        self.reason, self.is_lost = reason, is_lost
         super().__init__(f"It is not known what became of a commit: {reason}.")
 
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import replace
 
-from engine.kafka.changelog import Changelog, Restoring
-from engine.kafka.transaction import Transaction
-from engine.state.commits import SCRIPT, Answer, Commit, Entry, Fence, Kept, Reject
+from engine.errors import (
+    BoundElsewhere,
+    BrokerUnreachable,
+    CommitAborted,
+    CommitUnknown,
+    DeliveryFailed,
+    StoreFailed,
+)
+from engine.kafka.beside import Beside
+from engine.kafka.changelog import Changelog, Record, Restoring
+from engine.kafka.deciding import Deciding, Trace, note_of
+from engine.kafka.forms import JobRecord, Stamp
+from engine.kafka.transaction import TIMEOUT_S, Transaction
+from engine.log import get_logger
+from engine.state.commits import SCRIPT, Commit, Entry, Fence, TaskFence
 from engine.state.sqlite import SqliteStore
 
+log = get_logger(__name__)
 
-class KafkaLog:
+_N_WRITER = 8  # random bytes; only the writers of one changelog must differ
+
+
+class KafkaLog(Beside):
     """A `CommitLog` whose commits are transactions of Kafka.
 
     A commit is three steps, in a thread of its own: what only the local store can keep (outputs of REST and HTTP,
@@ -34,17 +54,16 @@ class KafkaLog:
         For each input slot that is Kafka, its topic.
     group : str
         The consumer group of the inputs.
-    home : str
-        What tells the state directory from others, when the job has sinks or inboxes there: no other may go on with
-        the job then. Empty for a job that any engine may go on with.
+    is_bound : bool
+        Whether the job has sinks or inboxes that only this machine has: no other store may go on with it then.
     on_step : callable
-        Called in the committing thread: with ``prepared``, ``transacted`` and ``settled`` behind each of the three
-        steps. `Transaction` has its own.
+        Called in the committing thread: with ``transacted`` when a transaction is committed, and the local store does
+        not know. `Transaction` and `SqliteStore` have steps of their own.
 
     Raises
     ------
     BoundElsewhere
-        The job is bound to another state directory.
+        The job is bound to another store.
     StateCorrupt, StateIncompatible
         The changelog is not what was written, or a later version wrote it.
     BrokerRefused, BrokerUnreachable
@@ -59,90 +78,207 @@ class KafkaLog:
         *,
         topics: Mapping[int, str],
         group: str = "",
-        home: str = "",
+        is_bound: bool = False,
         on_step: Callable[[str], None] = lambda step: None,  # noqa: ARG005
     ) -> None:
-        raise NotImplementedError
+        super().__init__(local)
+        self._transaction, self._changelog = transaction, changelog
+        self._topics, self._on_step = dict(topics), on_step
+        self._home = local.identity if is_bound and not local.is_volatile else ""
+        self._writer = secrets.token_bytes(_N_WRITER)
+        self._deciding = Deciding(transaction, changelog, group)
+        self._tasks: dict[int, TaskFence] = {}
+        self._scopes: set[str] = set()
+        self._queue: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._is_closed = False
+        transaction.init()
+        try:
+            self._fence = self._take_over()
+        except BaseException:
+            transaction.close()
+            raise
+        self._thread = threading.Thread(target=self._run, name="kafka-log", daemon=True)
+        self._thread.start()
+
+    def _take_over(self) -> Fence | None:
+        """Decide what was left, take the job for this store if it is to be bound, and return where it stands."""
+        local, changelog = self._local, self._changelog
+        job = changelog.read_job() if changelog is not None else None
+        if job is not None and job.home and job.home != local.identity:
+            raise BoundElsewhere(self._topic, job.home, local.identity)
+        prepared = local.prepared
+        if prepared is not None:
+            is_true = self._deciding.has_come_true(Trace.load(prepared[1]))
+            log.info("commit.decided", number=prepared[0].fence.number, is_true=is_true)
+            local.settle(is_true=is_true).result()
+        fence = local.fence
+        if job is not None:
+            self._scopes |= set(job.scopes)
+            is_later = job.fence is not None and (fence is None or job.fence.number > fence.number)
+            if is_later and job.fence is not None and (job.home, job.life) == (local.identity, local.life):
+                fence = job.fence
+                local.commit(Commit(fence)).result()
+        if changelog is not None and self._home and (job is None or (job.home, job.life) != (self._home, local.life)):
+            if not self._topics:  # no group goes on with the state of the job before
+                changelog.floors[0] = changelog.high(0)
+            self._claim(changelog, fence)
+        return fence
+
+    def _claim(self, changelog: Changelog, fence: Fence | None) -> None:
+        """Write down that the job is bound to this store, before anything depends on it."""
+        nothing = Commit(fence or Fence(0, "", ""))
+        stamp = Stamp(self._writer, nothing.fence.number)
+        self._write(changelog.records(nothing, [], stamp, job=self._job(fence)))
+        try:
+            self._transaction.commit({})
+        except CommitUnknown as exc:
+            self._deciding.decide(exc, Trace(stamp))
+
+    def _job(self, fence: Fence | None, scopes: Iterable[str] = ()) -> JobRecord:
+        of_job = (self._home, self._local.life, fence) if self._home else ("", "", None)
+        return JobRecord(*of_job, tuple(sorted(self._scopes.union(scopes))))
+
+    # What it knows.
+
+    @property
+    def _topic(self) -> str:
+        return self._changelog.topic if self._changelog is not None else ""
 
     @property
     def fence(self) -> Fence | None:
         """The last committed one; None before the first commit. When the log is opened it has no tasks yet."""
-        raise NotImplementedError
-
-    @property
-    def job(self) -> Any:
-        """What `set_job` kept in the local store; None before."""
-        raise NotImplementedError
-
-    def set_job(self, job: Any) -> Future[None]:
-        """Keep what the runtime wants to know after a restart, in the local store."""
-        raise NotImplementedError
+        return self._fence
 
     def restore(self, task: int) -> Restoring:
         """Return the committed state of a task, for iterating over it once; empty where there is no changelog."""
-        raise NotImplementedError
+        return self._changelog.restore(task) if self._changelog is not None else Restoring(None, task)
 
     def entries(self, scope: str = SCRIPT, task: int = 0) -> Iterator[Entry]:
-        """Return the committed state of a task in the order of the changelog: later entries override earlier ones."""
-        raise NotImplementedError
+        """Return the committed state of a task, all of it in memory: `restore` is for the state of many keys."""
+        found: dict[tuple[bytes, str], Entry] = {}
+        for entry in self.restore(task):
+            if entry.scope == scope and entry.value is not None:
+                found[entry.key, entry.name] = entry
+            elif entry.scope == scope:
+                found.pop((entry.key, entry.name), None)
+        yield from found.values()
 
     def scopes(self) -> list[str]:
         """Return the scopes that may have entries."""
-        raise NotImplementedError
+        return sorted({SCRIPT, *self._scopes}) if self._changelog is not None else []
+
+    # Writing.
 
     def commit(self, commit: Commit) -> Future[None]:
         """Write a commit.
 
         The future fails with `CommitAborted` (nothing holds, and everything since the last commit is to be done again),
-        `EngineFenced`, `DeliveryFailed` (nothing holds, and the topic will not take it), or `StoreFailed` (the local
-        store could not prepare: the transaction is still open, and the same commit may be tried again).
+        `EngineFenced`, `DeliveryFailed` (nothing holds, and the topic will not take it), or `StoreFailed` (what the
+        store should keep is not kept; the same commit may be tried again, whether or not the transaction holds).
         """
-        raise NotImplementedError
+        return self._put(lambda: self._commit(commit))
 
     def abort(self) -> Future[None]:
-        """Take back what sinks have written since the last commit."""
-        raise NotImplementedError
+        """Take back what sinks have written since the last commit; no sink may be writing."""
+        return self._put(self._transaction.abort)
 
-    def append(
-        self,
-        attachment: int,
-        values: Sequence[bytes],
-        *,
-        pending: bytes = b"",
-        answer: Answer | None = None,
-        is_synced: bool = True,
-    ) -> Future[int]:
-        """As `SqliteStore.append`."""
-        raise NotImplementedError
+    def _put(self, call: Callable[[], None]) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # it will be done: whoever waits for it cannot take it back
+        with self._closing:
+            if self._is_closed:
+                future.set_exception(CommitAborted("the log is closed", is_lost=True))
+            else:
+                self._queue.put((call, future))
+        return future
 
-    def inputs(self, attachment: int) -> Kept:
-        """As `SqliteStore.inputs`."""
-        raise NotImplementedError
+    def _run(self) -> None:
+        while (waiting := self._queue.get()) is not None:
+            call, future = waiting
+            try:
+                call()
+            except BaseException as exc:  # noqa: BLE001  whatever it was, who waits must hear of it
+                future.set_exception(exc)
+            else:
+                future.set_result(None)
 
-    def outputs(self, attachment: int) -> Kept:
-        """As `SqliteStore.outputs`."""
-        raise NotImplementedError
+    def _commit(self, commit: Commit) -> None:
+        if commit.entries and self._changelog is None:
+            raise ValueError("there is state, and no changelog for it")
+        tasks = [task for task, one in commit.fence.tasks.items() if self._tasks.get(task) != one or commit.is_anew]
+        is_local = bool(commit.outputs or commit.rejects or commit.answers or commit.replayed)
+        has_state = self._changelog is not None and bool(commit.entries or commit.is_anew or self._home)
+        is_transacted = bool(self._transaction.is_open or tasks or has_state)
+        is_prepared = is_transacted and is_local and not self._local.is_volatile
+        if is_transacted:
+            self._transact(commit, tasks, is_prepared=is_prepared)
+        self._fence, self._tasks = commit.fence, dict(commit.fence.tasks)
+        if is_prepared:
+            self._local.settle().result()
+            return
+        is_needed = is_local or not is_transacted
+        # What it only notes of the transaction can be noted anew: nobody waits for it.
+        kept = replace(commit, entries=(), membership=None, is_synced=commit.is_synced and is_needed)
+        written = self._local.commit(kept)
+        if is_needed:
+            written.result()
 
-    def acknowledge(self, attachment: int, through: int) -> None:
-        """As `SqliteStore.acknowledge`."""
-        raise NotImplementedError
+    def _transact(self, commit: Commit, tasks: list[int], *, is_prepared: bool) -> None:
+        """Write a commit as a transaction, with a trace by which it is found again whether it has come true."""
+        fence = commit.fence
+        scopes = {entry.scope for entry in commit.entries} - {SCRIPT}
+        is_jobs = bool(self._home or scopes or 0 in tasks or not fence.tasks)
+        tasks = tasks or sorted(fence.tasks)  # outputs alone: the group still has a say in whose they are
+        offsets = {
+            (self._topics[slot], task): one.position for task in tasks for slot, one in fence.tasks[task].inputs.items()
+        }
+        trace = Trace(Stamp(self._writer, fence.number), 0 if is_jobs else tasks[0], is_jobs, offsets)
+        if is_prepared:
+            self._local.prepare(commit, trace.dump()).result()
+        try:
+            if self._changelog is not None:
+                floors = self._floors(self._changelog, commit)
+                job = self._job(fence, scopes) if is_jobs else None
+                self._write(self._changelog.records(commit, tasks, trace.stamp, job=job, floors=floors))
+                self._write(self._deciding.receipt(trace) if is_prepared else [])
+            try:
+                self._transaction.commit(offsets, commit.membership, note_of(trace.stamp))
+            except CommitUnknown as exc:
+                self._deciding.decide(exc, trace)
+        except BaseException as exc:
+            self._transaction.abort()
+            if is_prepared and isinstance(exc, CommitAborted | DeliveryFailed):  # others leave open what became of it
+                with contextlib.suppress(StoreFailed):  # when the log is opened, it is seen that it never came true
+                    self._local.settle(is_true=False).result()
+            raise
+        self._on_step("transacted")
+        if self._changelog is not None:
+            self._changelog.floors = floors
+        self._scopes |= scopes
 
-    def answer_of(self, key: str) -> Answer | None:
-        """As `SqliteStore.answer_of`."""
-        raise NotImplementedError
+    def _floors(self, changelog: Changelog, commit: Commit) -> dict[int, int]:
+        """Return, by task, where its state begins, when the commit has come true."""
+        anew = (list(commit.fence.tasks) or [0]) if commit.is_anew else []
+        try:
+            return {**changelog.floors, **{task: changelog.high(task) for task in anew}}
+        except BrokerUnreachable as exc:
+            raise CommitAborted(exc.reason) from exc
 
-    def rejects(self, after: int = 0, limit: int | None = None) -> list[Reject]:
-        """As `SqliteStore.rejects`."""
-        raise NotImplementedError
-
-    def drop_rejects(self, numbers: Sequence[int] | None = None) -> Future[None]:
-        """As `SqliteStore.drop_rejects`."""
-        raise NotImplementedError
+    def _write(self, records: Iterable[Record]) -> None:
+        self._transaction.write(self._topic, ((value, key, task, None, ()) for task, key, value in records))
 
     def clear(self) -> Future[None]:
         """Begin a new job, here: the group goes on where it committed, with the state committed there."""
-        raise NotImplementedError
+        return self._local.clear()
 
     def close(self) -> None:
         """Finish the commit in work, take back what is open, and let go of Kafka; the local store stays open."""
-        raise NotImplementedError
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._queue.put(None)
+        self._thread.join(TIMEOUT_S)  # longer, and the broker has given the transaction up
+        self._transaction.close()
+        self._thread.join()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from engine.kafka.transaction import Transaction
 from engine.record import Outgoing, Position
+
+if TYPE_CHECKING:
+    from engine.kafka.transaction import Transaction
 
 
 class KafkaSink:
@@ -25,7 +28,7 @@ class KafkaSink:
 
     wants_labels = True
     identity = ""
-    """Nothing: a transaction that is not committed leaves nothing behind, so nothing is ever cut."""
+    """Nothing: a transaction that is not committed leaves nothing behind that could be another's."""
 
     def __init__(self, transaction: Transaction, topic: str, n_partitions: int) -> None:
         self._transaction, self.topic, self._n_partitions = transaction, topic, n_partitions
@@ -38,7 +41,16 @@ class KafkaSink:
         CommitAborted, DeliveryFailed, EngineFenced
             As `Transaction` says: nothing of what was written since the last commit will be seen.
         """
-        raise NotImplementedError
+        n = self._n_partitions
+        self._transaction.write(
+            self.topic,
+            (
+                (value, key, task % n if key is None else None, timestamp_ms, headers)
+                for value, (key, timestamp_ms, headers, task) in zip(
+                    values, [Outgoing()] * len(values) if labels is None else labels, strict=True
+                )
+            ),
+        )
 
     def flush(self) -> Position:
         """Return 0: a commit flushes the transaction."""

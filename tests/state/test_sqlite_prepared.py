@@ -113,3 +113,17 @@ def test_the_steps_of_preparing_and_settling_are_told() -> None:
         store.prepare(COMMIT).result()
         store.settle().result()
     assert steps == ["prepare-open", "prepare-closed", "fence-open", "fence-closed"]
+
+
+def test_a_store_keeps_its_identity_and_every_job_in_it_has_a_life_of_its_own(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "one") as store, SqliteStore(tmp_path / "two") as other:
+        identity, life = store.identity, store.life
+        assert len({identity, life, other.identity, other.life}) == 4
+    with SqliteStore(tmp_path / "one") as store:
+        assert (store.identity, store.life) == (identity, life)
+        store.clear().result()
+        assert store.identity == identity
+        assert store.life not in (life, identity)
+        after = store.life
+    with SqliteStore(tmp_path / "one") as store:
+        assert (store.identity, store.life) == (identity, after)

@@ -34,6 +34,8 @@ class Ledger:
         By attachment, sequence number of the last output that somebody has taken.
     prepared : bytes or None
         A packed commit that is not yet decided.
+    identity, life : str
+        Random: of the store, and of the job that is in it now.
     """
 
     epoch: int = 0
@@ -46,6 +48,8 @@ class Ledger:
     pending: dict[int, bytes] = field(default_factory=dict)
     acknowledged: dict[int, int] = field(default_factory=dict)
     prepared: bytes | None = None
+    identity: str = ""
+    life: str = ""
 
     def copy(self) -> Self:
         """Return one that can be changed while this one stays as it is."""

@@ -19,6 +19,7 @@ from engine.state.sqlite.tables import (
     FENCE,
     FORMAT_VERSION,
     HEAD,
+    IDENTITY,
     JOB,
     JOURNAL,
     META,
@@ -117,6 +118,8 @@ def _load_meta(connection: sqlite3.Connection, path: Path, ledger: Ledger) -> No
         ledger.acknowledged[key_number(key)] = unpack(value)
     for _, _, value in scan(connection, path, ledger, META, PREPARED):
         ledger.prepared = value
+    for _, _, value in scan(connection, path, ledger, META, IDENTITY):
+        ledger.identity, ledger.life = unpack(value)
 
 
 def _check_areas(connection: sqlite3.Connection, path: Path, ledger: Ledger, table: str) -> None:

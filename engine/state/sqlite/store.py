@@ -98,6 +98,12 @@ class SqliteStore:
             raise
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
+        if not self._ledger.identity:  # it is new, or of a time when stores had none
+            try:
+                self._put(_Write(writes.identify, is_synced=True)).result()
+            except BaseException:
+                self.close()
+                raise
 
     def _open(self) -> None:
         make(self._folder)
@@ -157,6 +163,16 @@ class SqliteStore:
             return None
         with reading(self._path):
             return unpack_commit(packed)
+
+    @property
+    def identity(self) -> str:
+        """What tells the store from all others, for as long as its file is there."""
+        return self._ledger.identity
+
+    @property
+    def life(self) -> str:
+        """What tells the job in it from those that were in it before: `clear` begins another one."""
+        return self._ledger.life
 
     @property
     def is_volatile(self) -> bool:

@@ -43,6 +43,7 @@ JOB = b"job"
 PENDING = b"pending"
 ACKNOWLEDGED = b"acknowledged"
 PREPARED = b"prepared"
+IDENTITY = b"identity"
 """The areas of `META`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from engine.state.sqlite.tables import (
     ANSWERS,
     ENTRIES,
     FENCE,
+    IDENTITY,
     JOB,
     JOURNAL,
     META,
@@ -38,6 +40,8 @@ ANSWER_S = 24 * 3600
 """How long a request may be repeated: a sender that was down over night, or whose disk was replaced, still gets the
 first answer; a day of answers is what a disk can be expected to hold."""
 
+_N_IDENTITY = 8  # random bytes: the stores of the world are some millions
+
 STRETCH_S = 900
 """Answers are forgotten by the quarter of an hour: a hundred stretches to look in, and one to remove at a time."""
 
@@ -47,6 +51,17 @@ def set_job(changes: Changes, job: Any) -> None:
     packed = pack(job)
     changes.put_one(META, JOB, b"", packed)
     changes.ledger.job = unpack(packed)
+
+
+def identify(changes: Changes) -> None:
+    """Give the store a name that it keeps, if it has none, and the job in it a new one."""
+    ledger = changes.ledger
+    ledger.identity, ledger.life = ledger.identity or _random(), _random()
+    changes.put_one(META, IDENTITY, b"", pack([ledger.identity, ledger.life]))
+
+
+def _random() -> str:
+    return secrets.token_hex(_N_IDENTITY)
 
 
 def append(changes: Changes, attachment: int, values: Sequence[bytes], pending: bytes, answer: Answer | None) -> int:
@@ -214,3 +229,4 @@ def clear(changes: Changes) -> None:
     ledger.put_out.clear()
     ledger.pending.clear()
     ledger.acknowledged.clear()
+    identify(changes)

@@ -1,0 +1,129 @@
+"""What became of a transaction of which nobody was told: found out from what it wrote, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown
+from engine.kafka.brokers import Brokers
+from engine.kafka.changelog import Changelog, Record
+from engine.kafka.forms import JOB_KEY, TASK_KEY, Stamp, pack_receipt, receipt_key
+from engine.log import get_logger
+
+if TYPE_CHECKING:
+    from engine.kafka.transaction import Transaction
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """By what a commit can be found again.
+
+    Parameters
+    ----------
+    stamp : Stamp
+        Its own.
+    task : int
+        In which partition of the changelog it leaves a fence.
+    is_jobs : bool
+        Whether that is the job's, or the task's.
+    offsets : mapping of (str, int) to int
+        What it commits for the group, by topic and partition.
+    """
+
+    stamp: Stamp
+    task: int = 0
+    is_jobs: bool = True
+    offsets: Mapping[tuple[str, int], int] = field(default_factory=dict)
+
+    def dump(self) -> list[Any]:
+        """Return it as numbers, texts, bytes and lists."""
+        offsets = [[topic, partition, offset] for (topic, partition), offset in self.offsets.items()]
+        return [*self.stamp, self.task, self.is_jobs, offsets]
+
+    @classmethod
+    def load(cls, dumped: list[Any]) -> Self:
+        """Return what `dump` was called on."""
+        writer, number, task, is_jobs, offsets = dumped
+        places = {(topic, partition): offset for topic, partition, offset in offsets}
+        return cls(Stamp(writer, number), task, is_jobs, places)
+
+
+class Deciding:
+    """Finds out whether a commit has come true.
+
+    Parameters
+    ----------
+    transaction : Transaction
+        Whose commits they are.
+    changelog : Changelog or None
+        Where they leave their traces; None where offsets are all there is.
+    group : str
+        Whose offsets they are.
+    """
+
+    def __init__(self, transaction: Transaction, changelog: Changelog | None, group: str) -> None:
+        self._transaction, self._changelog, self._group = transaction, changelog, group
+
+    def receipt(self, trace: Trace) -> list[Record]:
+        """Return what a prepared commit writes beside the rest: it stays when another engine moves the fences on."""
+        key = receipt_key(self._transaction.name)
+        return [] if self._changelog is None else [(trace.task, key, pack_receipt(key, trace.stamp))]
+
+    def decide(self, unknown: CommitUnknown, trace: Trace) -> None:
+        """Return when a commit has come true, and raise `CommitAborted` when it has not."""
+        log.warning("commit.unknown", number=trace.stamp.number, reason=unknown.reason)
+        self._transaction.renew()  # after it, nothing of the transaction is open
+        while True:
+            try:
+                is_true = self._is_there(trace)
+            except BrokerUnreachable as exc:
+                if self._transaction.is_closed:
+                    raise
+                log.warning("commit.waits", number=trace.stamp.number, reason=str(exc))
+            else:
+                break
+        log.info("commit.decided", number=trace.stamp.number, is_true=is_true)
+        if not is_true:
+            raise CommitAborted(unknown.reason, is_lost=unknown.is_lost) from unknown
+
+    def _is_there(self, trace: Trace) -> bool:
+        if self._changelog is not None:
+            return self._changelog.has_commit(trace.task, JOB_KEY if trace.is_jobs else TASK_KEY, trace.stamp)
+        return any(
+            offset > trace.offsets[place] or (offset == trace.offsets[place] and note == note_of(trace.stamp))
+            for place, (offset, note) in self._offsets(trace).items()
+        )
+
+    def has_come_true(self, trace: Trace) -> bool:
+        """Whether a commit that another process has prepared under this name has come true."""
+        if self._changelog is not None:
+            return self._changelog.read_receipt(self._transaction.name, trace.task) == trace.stamp
+        # Whoever went on behind it, or at it, began where it had ended.
+        return all(offset >= trace.offsets[place] for place, (offset, _) in self._offsets(trace).items())
+
+    def _offsets(self, trace: Trace) -> dict[tuple[str, int], tuple[int, str]]:
+        """Return where the group goes on, and what was noted with it."""
+        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+        if not trace.offsets:
+            raise BrokerRefused("find out what became of a commit", "it has left no trace")
+        places = [TopicPartition(topic, partition) for topic, partition in trace.offsets]
+        with Brokers(self._transaction.connection) as brokers:
+            found = brokers.ask(
+                f"read the offsets of group {self._group!r}",
+                lambda client, timeout_s: client.list_consumer_group_offsets(
+                    [ConsumerGroupTopicPartitions(self._group, places)], require_stable=True, request_timeout=timeout_s
+                ),
+            )[self._group]
+        return {
+            (place.topic, place.partition): (place.offset, place.metadata or "") for place in found.topic_partitions
+        }
+
+
+def note_of(stamp: Stamp) -> str:
+    """Return what is noted with offsets."""
+    return f"{stamp.writer.hex()}:{stamp.number}"
