@@ -1,0 +1,304 @@
+"""Partitions of an input come and go while commits are aborted: nothing is lost, nothing is there twice."""
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+
+from engine.errors import EngineError
+from engine.record import Outgoing
+from engine.runtime import EngineState
+from engine.state import unpack
+from tests.runtime.partitions import LOST, TRIED, begin, until, values
+
+SUM = """
+total = 0
+
+def action(x):
+    global total
+    total += x
+    yield [x, total]
+"""
+
+BARE = "def action(x):\n    yield [x, x]\n"
+
+
+def records(task, n=60):
+    return [b"%d" % (task * 1000 + i) for i in range(n)]
+
+
+def sums(task, n=60):
+    total, found = 0, []
+    for i in range(n):
+        total += task * 1000 + i
+        found.append([task * 1000 + i, total])
+    return found
+
+
+def totals(log):
+    return {place[1]: unpack(value) for place, value in log.state.items()}
+
+
+def test_every_task_has_its_own_state_and_its_records_keep_their_order(rig, within):
+    async def test():
+        _, partitions, log, _ = await begin(rig, SUM, [records(task) for task in range(3)])
+        await partitions.take([0, 1, 2])
+        await until(lambda: partitions.is_through([0, 1, 2]))
+        assert values(log) == {task: sums(task) for task in range(3)}
+        assert totals(log) == {task: sums(task)[-1][1] for task in range(3)}
+        assert log.fence.tasks.keys() == {0, 1, 2}
+        assert all(commit.membership is not None for commit in log.commits if commit.fence.tasks)
+
+    within(test)
+
+
+@pytest.mark.parametrize("where", ["sink", "store"])
+@pytest.mark.parametrize("source", [SUM, BARE])
+def test_what_a_commit_was_aborted_for_is_committed_by_the_next(rig, within, where, source):
+    async def test():
+        _, partitions, log, topic = await begin(rig, source, [records(task) for task in range(2)])
+        (topic if where == "sink" else log).aborts = [None, TRIED, None, TRIED, TRIED]
+        for n in range(1, 7):
+            partitions.records = [records(task, 10 * n) for task in range(2)]
+            if n == 1:
+                await partitions.take([0, 1])
+            for task in range(2):
+                partitions.feed(task)
+            await until(lambda: partitions.is_through([0, 1]))
+        assert log.n_aborted == 3
+        by_task = values(log)
+        if source == SUM:
+            assert by_task == {task: sums(task) for task in range(2)}
+        else:
+            assert by_task == {task: [[x, x] for x, _ in sums(task)] for task in range(2)}
+
+    within(test)
+
+
+def test_local_files_are_cut_back_when_a_commit_is_aborted(rig, within):
+    source = "# engine.slot.local: 3" + SUM.replace("yield [x, total]", "yield 3, [x, total]\n    yield [x, total]")
+
+    async def test():
+        path = rig.folder / "local"
+        engine, partitions, log, _ = await begin(rig, source, [records(0)], file=path, commit_interval_s=0.01)
+        log.aborts = [TRIED, None, TRIED, TRIED]
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        await engine.manifold.settled()
+        assert [json.loads(line) for line in path.read_text().splitlines()] == sums(0) == values(log)[0]
+
+    within(test)
+
+
+def test_outputs_carry_what_their_records_carried(rig, within):
+    async def test():
+        _, partitions, log, _ = await begin(rig, SUM, [records(0, 9), records(1, 9)])
+        await partitions.take([0, 1])
+        await until(lambda: partitions.is_through([0, 1]))
+        carried = [[label for _, label in log.topics["out"] if label.task == task] for task in range(2)]
+        assert carried == [[Outgoing(b"key-%d" % i, 1000 + i, (), task) for i in range(9)] for task in range(2)]
+
+    within(test)
+
+
+def test_a_task_that_is_let_go_of_is_committed_and_its_next_owner_goes_on_behind_it(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 3000) for task in range(2)])
+        await partitions.take([0, 1])
+        await until(lambda: log.position(1).position)
+        await partitions.release([1])
+        assert (1 in log.commits[-1].fence.tasks, engine.manifold.owned) == (True, {0})
+        at = log.position(1).position
+        await until(lambda: partitions.is_through([0]))
+        assert log.position(1).position == at
+        assert 1 not in log.fence.tasks
+        await partitions.take([1])
+        await until(lambda: partitions.is_through([1]))
+        assert values(log) == {task: sums(task, 3000) for task in range(2)}
+
+    within(test)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_task_is_let_go_of_while_the_engine_is_paused_and_while_the_other_tasks_flow(rig, within, is_paused):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 2000) for task in range(2)])
+        await partitions.take([0, 1])
+        await until(lambda: log.position(1).position)
+        if is_paused:
+            await engine.pause()
+        await partitions.release([1])
+        await partitions.take([1])
+        if is_paused:
+            await engine.unpause()
+        await until(lambda: partitions.is_through([0, 1]))
+        assert values(log) == {task: sums(task, 2000) for task in range(2)}
+
+    within(test)
+
+
+@pytest.mark.parametrize("error", [None, TRIED, LOST], ids=["kept", "aborted", "lost"])
+@pytest.mark.parametrize("verb", ["release", "drop"])
+def test_a_task_goes_while_a_commit_is_with_the_store(rig, within, verb, error):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 300) for task in range(3)])
+        log.gate.clear()
+        log.aborts = [error]
+        await partitions.take([0, 1, 2])
+        await until(lambda: log.is_waiting)
+        going = asyncio.create_task(getattr(partitions, verb)([1]))
+        await asyncio.sleep(0)
+        assert not going.done()
+        log.gate.set()
+        await going
+        assert 1 not in engine.manifold.owned
+        if error is LOST:
+            [tasks] = partitions.lost
+            assert tasks >= {0, 2}
+            await partitions.take([0, 2])
+        await partitions.take([1])
+        await until(lambda: partitions.is_through([0, 1, 2]))
+        assert values(log) == {task: sums(task, 300) for task in range(3)}
+        assert totals(log) == {task: sums(task, 300)[-1][1] for task in range(3)}
+
+    within(test)
+
+
+@pytest.mark.parametrize("verb", ["release", "drop"])
+def test_a_task_goes_while_the_jet_is_started_again_and_comes_back(rig, within, verb):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 300) for task in range(2)])
+        await partitions.take([0, 1])
+        await until(lambda: log.position(1).position)
+        jet = engine.manifold.crew.jets[0]
+        os.kill(jet.pid, signal.SIGKILL)
+        await until(lambda: not jet.is_ready)
+        await getattr(partitions, verb)([1])
+        await partitions.take([1])
+        await until(lambda: partitions.is_through([0, 1]))
+        assert jet.n_restarts == 1
+        assert values(log) == {task: sums(task, 300) for task in range(2)}
+
+    within(test)
+
+
+def test_a_task_that_is_lost_while_it_is_let_go_of_is_not_committed(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 300) for task in range(2)])
+        log.gate.clear()
+        await partitions.take([0, 1])
+        await until(lambda: log.is_waiting)
+        log.aborts = [LOST]
+        releasing = asyncio.create_task(partitions.release([1]))
+        await asyncio.sleep(0.01)
+        dropping = asyncio.create_task(partitions.drop([1]))
+        await asyncio.sleep(0.01)
+        log.gate.set()
+        await releasing
+        await dropping
+        assert (log.commits, engine.manifold.owned, engine.manifold.lanes) == ([], frozenset(), {})
+        await partitions.take([0, 1])
+        await until(lambda: partitions.is_through([0, 1]))
+        assert values(log) == {task: sums(task, 300) for task in range(2)}
+
+    within(test)
+
+
+def test_who_waits_for_what_is_accepted_is_not_kept_waiting_by_records_that_were_dropped(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 300) for task in range(2)])
+        log.gate.clear()
+        log.aborts = [TRIED]
+        await partitions.take([0, 1])
+        await until(lambda: log.is_waiting)
+        settled = asyncio.create_task(engine.manifold.settled())
+        await asyncio.sleep(0)
+        log.gate.set()
+        await until(lambda: log.n_aborted)
+        await partitions.drop([0, 1])
+        await asyncio.wait_for(settled, 30)
+
+    within(test)
+
+
+def test_a_record_that_stops_the_engine_is_met_again_after_an_abort_and_what_is_in_front_of_it_is_committed(
+    rig, within
+):
+    source = SUM.replace("yield [x, total]", "yield [x, total / (x != 1020)]")
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(0), records(1)], commit_interval_s=10.0)
+        log.aborts = [TRIED, TRIED]
+        await partitions.take([0, 1])
+        await engine.wait(EngineState.ERROR)
+        assert log.n_aborted == 2
+        assert values(log)[1] == sums(1)[:20]
+        assert log.position(1).position == 20
+
+    within(test)
+
+
+def test_a_record_that_would_stop_the_engine_is_the_next_owners_when_its_task_is_lost(rig, within):
+    source = SUM.replace("total += x", "total += x\n    if x == 1000: __import__('time').sleep(1); x / 0")
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(0), records(1)])
+        await partitions.take([1])
+        await until(lambda: engine.manifold.crew.jets[0].n_in_flight)
+        await partitions.drop([1])
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        assert values(log) == {0: sums(0)}
+        assert engine.state is EngineState.RUNNING
+
+    within(test)
+
+
+@pytest.mark.parametrize("verb", ["close", "reset"])
+@pytest.mark.parametrize("going", ["release", "drop"])
+def test_an_engine_that_stops_lets_go_of_whoever_waits_for_a_task_to_go(rig, within, verb, going):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 300) for task in range(2)])
+        log.gate.clear()
+        await partitions.take([0, 1])
+        await until(lambda: log.is_waiting)
+        task = asyncio.create_task(getattr(partitions, going)([1]))
+        await asyncio.sleep(0.01)
+        asyncio.get_running_loop().call_later(0.5, log.gate.set)
+        await (engine.close(is_at_once=True) if verb == "close" else engine.reset())
+        with suppress(EngineError):
+            await asyncio.wait_for(task, 10)
+
+    within(test)
+
+
+def test_an_answer_is_given_once_though_the_commit_is_aborted(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(0)])
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        log.aborts = [TRIED, TRIED]
+        assert await engine.score(b"1", key="k") == await engine.score(b"1", key="k")
+        await until(lambda: totals(log)[0] == sums(0)[-1][1] + 1)
+
+    within(test)
+
+
+def test_what_begin_gave_goes_with_the_task_that_it_was_given_for(rig, within):
+    source = SUM + "\ndef begin():\n    yield -1\n"
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(0, 20)])
+        frames = await engine.manifold.crew.jets[0].begin()
+        await engine.manifold.restore(0, [])
+        log.aborts = [TRIED, LOST]
+        engine.manifold.put_hook_outputs(frames, 0)
+        await until(lambda: log.n_aborted == 2)
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        assert [json.loads(value) for value, _ in log.topics["out"]] == sums(0, 20)
+
+    within(test)
