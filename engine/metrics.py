@@ -84,6 +84,18 @@ _state_bytes = Gauge("engine_state_bytes", "The script's state, packed, with its
 _resends = Counter(
     "engine_delivery_retries", "Batches of outputs that had to be sent again over HTTP.", ["slot"], registry=REGISTRY
 )
+_lags = Gauge(
+    "engine_kafka_lag", "Offsets between where the group goes on and where a partition ends.", ["slot", "partition"],
+    registry=REGISTRY,
+)  # fmt: skip
+_restoring = Gauge(
+    "engine_kafka_restoring_records", "Records of the changelog to be read before a partition is scored.",
+    ["partition"], registry=REGISTRY,
+)  # fmt: skip
+_rebalances = Counter(
+    "engine_kafka_rebalances", "How often the group has changed what the engine reads.", registry=REGISTRY
+)
+_aborts = Counter("engine_commit_aborts", "Commits that were taken back and done again.", registry=REGISTRY)
 _outbox = Gauge("engine_outbox_bytes", "Outputs that nobody acknowledged yet.", ["slot"], registry=REGISTRY)
 
 
@@ -155,6 +167,30 @@ def set_inbox(slot: int, size_bytes: int) -> None:
 def set_outbox(slot: int, size_bytes: int) -> None:
     """Say how much a REST output holds."""
     _outbox.labels(str(slot)).set(size_bytes)
+
+
+def set_lags(lags: Mapping[tuple[int, int], int]) -> None:
+    """Say how far the group is behind, by slot and partition; of a partition that is not named nothing is known."""
+    _lags.clear()
+    for (slot, partition), lag in lags.items():
+        _lags.labels(str(slot), str(partition)).set(lag)
+
+
+def set_restoring(n_left: Mapping[int, int]) -> None:
+    """Say of which partitions the state is being read, and how many records are left."""
+    _restoring.clear()
+    for partition, n_records in n_left.items():
+        _restoring.labels(str(partition)).set(n_records)
+
+
+def count_rebalance() -> None:
+    """Add one change of what the group has the engine read."""
+    _rebalances.inc()
+
+
+def count_abort() -> None:
+    """Add one commit that was taken back."""
+    _aborts.inc()
 
 
 def forget_slot(slot: int) -> None:

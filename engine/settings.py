@@ -119,6 +119,8 @@ class Settings:
         How often is committed what was scored, while there is more to score.
     secrets_dir : Path
         Where the files are that descriptors name as ``secret://NAME``.
+    instance : str
+        What tells this engine from others of its consumer group, also after a restart; empty for the id of its job.
     kill_at : str
         Where the engine kills itself, for tests of what that loses; see `engine.runtime.steps.Killer`.
     is_log_json : bool, optional
@@ -142,6 +144,7 @@ class Settings:
     drain_timeout_s: float = 30.0  # what Kubernetes grants between SIGTERM and SIGKILL
     commit_interval_s: float = 0.1  # 3 to 5 ms each: at a tenth of this a fifth of the throughput is gone
     secrets_dir: Path = Path("/run/secrets")  # where Docker and Kubernetes put them
+    instance: str = ""
     kill_at: str = ""
     is_log_json: bool | None = None
 
@@ -194,6 +197,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ENGINE_DRAIN_TIMEOUT": ("drain_timeout_s", parse_duration),
     "ENGINE_COMMIT_INTERVAL": ("commit_interval_s", parse_duration),
     "ENGINE_SECRETS": ("secrets_dir", Path),
+    "ENGINE_INSTANCE": ("instance", str),
     "ENGINE_KILL_AT": ("kill_at", str),
     "ENGINE_LOG": ("is_log_json", _parse_log_format),
 }

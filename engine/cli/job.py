@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.runtime import Engine
     from engine.runtime.info import ConsoleLine, EngineInfo
     from engine.settings import Settings
-    from engine.state.commits import CommitLog, Reject
+    from engine.state.commits import CommitLog, Fence, Reject
     from engine.streams import Stream
 
 TICK_S = 0.1  # as often as a progress bar needs to be redrawn to look alive
@@ -76,10 +76,10 @@ def counts_of(info: EngineInfo) -> Counts:
     )
 
 
-def counts_before(job: Job) -> Counts:
-    """Return what earlier runs of the job have counted, if it goes on; asked for before it does."""
-    fence = job.store.fence if job.store is not None and job.is_resuming else None
-    if fence is None:
+def counts_before(job: Job, fence: Fence | None = None) -> Counts:
+    """Return what earlier runs of the job have counted, if it goes on from `fence`; asked for before it does."""
+    fence = fence or (job.store.fence if job.store is not None else None)
+    if fence is None or not job.is_resuming:
         return Counts()
     # By slot: of several attachments to one, the last is what the engine goes on with.
     inputs = {place.slot: place for _, place in sorted(fence.inputs.items()) if place.slot in job.streams}
@@ -187,9 +187,10 @@ async def _perform(
         is_inline=job.is_inline,
     )
     is_interrupted = False
-    before = counts_before(job)
     try:
         last_reject = _last_reject(engine)
+        await engine.foresee(job.model, job.streams)
+        before = counts_before(job, engine.store.fence)
         await engine.load(job.model)
         started_s = time.perf_counter()
         # Outputs first: the engine starts with the last stream, and nothing is read before there is a place for it.

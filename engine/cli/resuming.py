@@ -36,9 +36,11 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
     StateError
         It is to go on, and what is kept is damaged.
     """
-    reason = unresumable(job)
-    if reason is not None and is_resuming:
+    reason, is_asked = unresumable(job), is_resuming
+    if reason is not None and is_asked:
         raise click.UsageError(f"--resume goes on with inputs that can be read again: {reason}.")
+    has_group = reason is None and reads_topics(job)  # which goes on where it has committed, whoever asks
+    is_resuming = is_resuming or has_group
     from engine.runtime.steps import Killer
     from engine.state.anew import open_anew
     from engine.state.jobs import job_folder, run_name
@@ -55,9 +57,15 @@ def keep(job: Job, script: Path, *, is_resuming: bool) -> Iterator[Job]:
         yield job  # the same script on another pipe: of this one nothing is kept
         return
     with closing(opened) as store:
-        if is_resuming and store.fence is None:
+        has_before = store.fence is not None or (has_group and store.job is not None)
+        if is_asked and not has_before:
             talk("There is nothing to resume: the run begins at the start.")
-        yield replace(job, name=name, store=store, is_resuming=is_resuming and store.fence is not None)
+        yield replace(job, name=name, store=store, is_resuming=is_resuming and has_before)
+
+
+def reads_topics(job: Job) -> bool:
+    """Return whether an input of a job is a topic."""
+    return any(slot % 2 == 0 and stream.kafka is not None for slot, stream in job.streams.items())
 
 
 def unresumable(job: Job) -> str | None:

@@ -55,6 +55,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("output", default="-", metavar="[OUTPUT]")
 @click.option("--slot", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0.")
 @model_options
+@click.option("--instance", metavar="NAME", help="Of the engine in a consumer group.  [env var: ENGINE_INSTANCE]")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
 @click.option("--resume", "is_resuming", is_flag=True, help="Go on where the same run was stopped, or crashed.")
 @pass_desk
@@ -67,6 +68,7 @@ def run(
     input: str,  # noqa: A002 - the argument's name in the help
     output: str,
     slot: tuple[str, ...],
+    instance: str | None,
     strict: bool,
     is_resuming: bool,
     **options: Any,
@@ -77,15 +79,19 @@ def run(
     the library. Schemas and attachments come from the library that SCRIPT lies in, unless options give them.
 
     A run begins at the start of its inputs. With --resume it goes on behind the last commit of the run of the same
-    script with the same streams: nothing is scored twice, and the script has the state that it had there.
+    script with the same streams: nothing is scored twice, and the script has the state that it had there. A topic is
+    always read on from where its consumer group has committed, and runs in several places share its partitions.
 
     Examples: engine run model_scripts/average.py prices.jsons -
               engine run --resume model_scripts/average.py prices.jsons scores.jsons
               head -40 prices.jsons | engine run model_scripts/average.py > scores.jsons
               engine run join.py left.jsons out.jsons --slot 2=right.jsons
+              engine run average.py kafka:localhost:9092/prices kafka:localhost:9092/averages
     """
     named = {0: input, 1: output, **dict(map(_slot_pair, slot))}
     job = prepare(desk, script, named, **options)
+    if instance is not None:
+        job = replace(job, settings=replace(job.settings, instance=instance))
     with keep(job, script, is_resuming=is_resuming) as job:
         if is_done(job):
             talk("The run has finished already, so that there is nothing to resume. Without --resume it begins anew.")

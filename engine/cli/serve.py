@@ -27,6 +27,7 @@ _folder = click.Path(file_okay=False, path_type=Path)
 @click.option("--port", type=int, metavar="PORT", help="0 takes a free one.  [env var: ENGINE_PORT; default: 8000]")
 @click.option("--jets", "n_jets", type=int, metavar="N", help="Processes that run the model.  [env var: ENGINE_JETS]")
 @click.option("--memory", metavar="SIZE", help="What each of them may allocate, as in 2G.  [env var: ENGINE_MEMORY]")
+@click.option("--instance", metavar="NAME", help="Of the engine in a consumer group.  [env var: ENGINE_INSTANCE]")
 @click.option(
     "--no-auth",
     "is_auth_off",

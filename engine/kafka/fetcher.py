@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine import metrics
 from engine.errors import BrokerRefused, EngineError, EngineFenced
 from engine.kafka.connection import Connection
 from engine.kafka.credit import Credit
@@ -140,6 +141,11 @@ class Fetcher:
         """Read tasks that were assigned."""
         chosen = frozenset(tasks)
         self._commands.put(lambda: self._go(chosen))
+
+    def retake(self, tasks: Iterable[int]) -> None:
+        """Go back to where the group has committed and say once more that tasks are assigned, if they still are."""
+        chosen = frozenset(tasks)
+        self._commands.put(lambda: self._retake(chosen))
 
     def more(self, slot: int, task: int) -> None:
         """Note that the oldest batch of a lane waits no more."""
@@ -333,6 +339,29 @@ class Fetcher:
         if not self._is_stalled:
             self._resume(tasks)
 
+    def _retake(self, tasks: frozenset[int]) -> None:
+        from confluent_kafka import TopicPartition
+
+        if not (tasks := tasks & self._tasks):
+            return
+        self._going -= tasks
+        self._pause(tasks)
+        partitions = [each for task in tasks for each in self._partitions_of(task)]
+        places = find_places(self._consumer, partitions, self._inlets, self.budget_s)
+        for (topic, number), place in places.items():
+            self._consumer.seek(TopicPartition(topic, number, place.offset))
+        self._places |= places
+        self._tell_assigned(tasks)
+
+    def _tell_assigned(self, tasks: Iterable[int]) -> None:
+        self._listener.on_membership(self._consumer.consumer_group_metadata())
+        self._listener.on_assigned(
+            {
+                task: {inlet.slot: self._places[inlet.topic, task] for inlet in self._inlets.values()}
+                for task in sorted(tasks)
+            }
+        )
+
     def _partitions_of(self, task: int) -> list[TopicPartition]:
         from confluent_kafka import TopicPartition
 
@@ -373,6 +402,7 @@ class Fetcher:
         from confluent_kafka import TopicPartition
 
         self.n_rebalances += 1
+        metrics.count_rebalance()
         places = find_places(consumer, partitions, self._inlets, self.budget_s) if partitions else {}
         placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
         if self._connection.has_new_protocol and self._partition is None:
@@ -385,16 +415,11 @@ class Fetcher:
         whole = {number for _, number in self._places if all((topic, number) in self._places for topic in self._inlets)}
         new, self._tasks = whole - self._tasks, self._tasks | whole
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(whole))
-        self._listener.on_membership(consumer.consumer_group_metadata())
-        self._listener.on_assigned(
-            {
-                task: {inlet.slot: self._places[inlet.topic, task] for inlet in self._inlets.values()}
-                for task in sorted(new)
-            }
-        )
+        self._tell_assigned(new)
 
     def _unassign(self, consumer: Consumer, partitions: list[TopicPartition], *, is_lost: bool) -> None:
         self.n_rebalances += 1
+        metrics.count_rebalance()
         gone = {(each.topic, each.partition) for each in partitions}
         tasks = frozenset({number for _, number in gone} & self._tasks)
         self._going -= tasks

@@ -7,15 +7,18 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from engine.ports import Sink
 from engine.registry import Model
 from engine.runtime.fitting import model_schema
 from engine.runtime.intake import Intake
 from engine.runtime.job import Attached, Job
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
+from engine.runtime.topic_sink import TopicSink
 from engine.settings import Settings
 from engine.state.commits import InputFence, OutputFence
-from engine.streams import Stream, open_poster, open_sink, open_source
+from engine.streams import Stream, open_poster, open_sink, open_source, verify_descriptor
+from engine.transports import Outbox
 
 
 class Berths:
@@ -80,7 +83,9 @@ class Berths:
         """
         known = self._known.pop(slot, {})
         intake = self._intake(self._number(known.get("number")), slot, stream)
-        if model is not None or not stream.needs_model_schema:
+        if stream.kafka is not None:
+            verify_descriptor(stream.descriptor, slot=0, schema=stream.own_schema)
+        elif model is not None or not stream.needs_model_schema:
             await self.open(intake, model)
         if stream.rejects is not None:
             intake.rejects = await self._outlet(self._number(known.get("rejects")), slot, stream.rejects)
@@ -119,7 +124,12 @@ class Berths:
     async def _outlet(self, number: int, slot: int, stream: Stream) -> Outlet:
         store = self._manifold.store
         fence = store.fence.outputs.get(number) if store.fence is not None else None
-        sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self._settings.outbox_bytes, fence=fence)
+        sink: Sink | Outbox
+        if stream.kafka is not None:
+            verify_descriptor(stream.descriptor, slot=1, schema=stream.own_schema)
+            sink = TopicSink(stream.kafka.topic)
+        else:
+            sink = await asyncio.to_thread(open_sink, stream, outbox_bytes=self._settings.outbox_bytes, fence=fence)
         is_pushed = stream.transport == "HTTP"
         poster = await asyncio.to_thread(open_poster, stream, self._settings.secrets_dir) if is_pushed else None
         job = f"{self._job}-{self.job_id}"

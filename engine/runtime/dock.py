@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from engine import metrics
-from engine.errors import StreamError
+from engine.errors import SlotsUnfit, StreamError
 from engine.log import get_logger
 from engine.runtime.berths import Berths
 from engine.runtime.fitting import check_files, check_fit
@@ -38,14 +38,16 @@ class Dock:
     @property
     def streams(self) -> dict[int, Stream]:
         """What is attached, by slot."""
-        ends: dict[int, Intake | Outlet] = {**self._manifold.intakes, **self._manifold.outlets}
-        return {slot: end.stream for slot, end in sorted(ends.items())}
+        return streams_of(self._manifold)
 
     async def attach(self, slot: int, stream: Stream, *, is_started: bool) -> None:
         """Attach a stream to a slot, in place of the one that is there; see `Engine.attach`."""
+        if is_started:
+            _check_started(slot, stream, self.streams)
         check_files(slot, stream, self.streams)
         if self._manifold.crew is not None:
             check_fit(self._manifold.crew.model, {slot: stream})
+            await self._manifold.schemas.check(self._manifold.crew.model, {slot: stream})
         attach = self._attach_output if slot % 2 else self._attach_input
         await attach(slot, stream, is_started=is_started)
         log.info("stream.attached", slot=slot, stream=stream.name, transport=stream.transport)
@@ -112,6 +114,23 @@ class Dock:
         """Commit where the streams stand that are attached now; what ``begin()`` gave stays written, or not."""
         fence = self._manifold.store.fence
         await self._manifold.pin(has_begun=fence is not None and fence.has_begun)
+
+
+def streams_of(manifold: Manifold) -> dict[int, Stream]:
+    """Return what is attached, by slot."""
+    ends: dict[int, Intake | Outlet] = {**manifold.intakes, **manifold.outlets}
+    return {slot: end.stream for slot, end in sorted(ends.items())}
+
+
+def _check_started(slot: int, stream: Stream, streams: Mapping[int, Stream]) -> None:
+    """Refuse what cannot change while records flow: where a job commits."""
+    before = streams.get(slot)
+    for one in filter(None, (stream, before)):
+        for topic in filter(None, (one.kafka, one.rejects.kafka if one.rejects is not None else None)):
+            raise SlotsUnfit(
+                f"Topic {topic.topic!r} cannot be attached to slot {slot}, or taken off it, while the engine works:"
+                " its commits would have to go elsewhere. Reset the engine, and attach it before the start."
+            )
 
 
 def _check_taken(outlet: Outlet | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine import metrics
@@ -19,12 +19,14 @@ from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Resumed, Scaled
 from engine.runtime.inspection import inspect_engine
 from engine.runtime.intake import Intake
+from engine.runtime.link import Link
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
 from engine.runtime.remembering import JobRecord
 from engine.runtime.resuming import resume
+from engine.runtime.schemas import SchemaDesk
 from engine.runtime.starting import begin, check_saved, saved_for, take_over
 from engine.runtime.states import EngineState, Event, next_state
 from engine.runtime.steps import Killer
@@ -80,11 +82,14 @@ class Engine:
         self.is_volatile, on_step = store is None, Killer(settings.kill_at)
         store = store if store is not None else SqliteStore(None)
         self.manifold = Manifold(self, store, self.rejects, settings.commit_interval_s, on_step)
+        self.manifold.schemas = SchemaDesk(settings.secrets_dir)
         self._berths = Berths(self.manifold, settings, job)
         if is_resuming:
             self._berths.recall(store.job)
         self._record = JobRecord(self.manifold, self._berths, settings.n_jets, on_step)
         self._dock = Dock(self.manifold, self._berths, self._record)
+        self.link = Link(self.manifold, settings, store, self, on_step, is_volatile=self.is_volatile)
+        """What of the job is Kafka."""
         self._gate = Gate(self.manifold)
         self._listener, self._is_inline = on_console, is_inline
         self._crews: list[Crew] = []
@@ -112,6 +117,23 @@ class Engine:
         """How many jets are wanted."""
         return self._record.n_jets
 
+    async def foresee(self, model: Model, streams: Mapping[int, Stream]) -> None:
+        """Open what a job needs of Kafka, before its streams are attached: they go on where it was committed there.
+
+        Raises
+        ------
+        SlotsUnfit
+            The streams cannot be of one job.
+        BrokerRefused, BrokerUnreachable
+            A topic is not there, or no broker.
+        StateError
+            What was committed cannot be gone on with.
+        """
+        async with self._verb:
+            next_state(self.state, Event.ATTACH)
+            if self.state is EngineState.INIT:
+                await self.link.open(streams, model, self._berths.job_id)
+
     async def load(self, model: Model) -> None:
         """Load a model: import its script in its jets, and start when every slot has its stream.
 
@@ -134,10 +156,13 @@ class Engine:
                 self._finish_if_complete()
                 return
             is_started = self.state is not EngineState.INIT
+            if is_started:
+                self.link.check_model(model)
             if is_started and (missing := missing_slots(model, self.streams)):
                 verb = f"load {model.script.name!r}, whose slots {', '.join(map(str, missing))} have no stream"
                 raise InvalidTransition(self.state.value, verb, [EngineState.INIT.value])
-            check_saved(self.store, model)
+            await self.manifold.schemas.check(model, self.streams)
+            await check_saved(self.manifold, model)
             crew, before = Crew(model, self.manifold, self.settings, is_inline=self._is_inline), self.manifold.crew
             self._crews.append(crew)
             crew.jets = await crew.grow(self.n_jets)
@@ -229,7 +254,8 @@ class Engine:
                 async with self.manifold.held():
                     await self.manifold.committed()
                     if is_started:
-                        await crew.make_ready(new, saved_for(self.manifold, crew.model) if not crew.jets else None)
+                        saved = None if crew.jets else await saved_for(self.manifold, crew.model)
+                        await crew.make_ready(new, saved)
                     surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
                 self.manifold.put_hook_outputs(frames)
                 self._spawn(crew.retire(surplus))
@@ -270,17 +296,18 @@ class Engine:
         limit_s = self.settings.drain_timeout_s
         self._is_draining = True
         if self.state in (EngineState.RUNNING, EngineState.PAUSED) and not is_at_once:
-            await drain(self.manifold, limit_s, is_scoring=self.state is EngineState.RUNNING)
+            await drain(self.manifold, self.link, limit_s, is_scoring=self.state is EngineState.RUNNING)
         self._is_ending = True
         await self._shut(EngineError("The engine was stopped."))
         if self._watcher is not None:
             self._watcher.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=limit_s)
+        await self.manifold.schemas.close()
         await asyncio.to_thread(self.store.close)
 
     async def _shut(self, error: EngineError) -> None:
-        await shut(self.manifold, self._crews, error)
+        await shut(self.manifold, self.link, self._crews, error)
 
     async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
         """Take the bodies of a request for a REST input; return how many records they hold.
@@ -408,13 +435,14 @@ class Engine:
         if self.state is not EngineState.INIT or crew is None or missing_slots(crew.model, self.streams):
             return
         try:
-            await begin(self.manifold, self._berths, self._record, crew)
+            await begin(self.manifold, self._berths, self._record, self.link, crew)
         except EngineError as exc:
             self.on_broken(exc)
             raise
         self._to(Event.START_PAUSED if self._record.starts_paused else Event.START)
         for intake in self.manifold.sources:
-            intake.start()
+            if intake.source is not None:
+                intake.start()
         self._open_if_running()
 
     async def resume(self, library: Library | None) -> Resumed | None:
@@ -427,7 +455,7 @@ class Engine:
         EngineError
             A stream or the model cannot be set up.
         """
-        return await resume(self, self._record, self._berths, library)
+        return await resume(self, self._record, self._berths, self.link, library)
 
     def promise(self) -> list[str]:
         """Return what is promised for the streams that are attached and for the state, a sentence each."""
@@ -485,6 +513,7 @@ class Engine:
             if crew is not None:
                 await self.manifold.finish(await crew.end())
                 await crew.stop(crew.jets)
+            await self.link.leave()
         except EngineError as exc:
             self.on_broken(exc)
         if self.state is EngineState.FINISHING:
@@ -523,6 +552,8 @@ class Engine:
             self._crews = [crew for crew in self._crews if crew is self.manifold.crew or not crew.is_over]
             metrics.set_jets(Counter(jet.status.value for jet in jets))
             self.manifold.measure()
+            if self.link.group is not None:
+                self.link.group.measure()
             self._watcher = loop.call_later(period_s, look)
 
         look()

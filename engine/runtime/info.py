@@ -120,11 +120,55 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionInfo:
+    """A partition that the engine reads: `position` is where the group goes on, `end` where the topic ends.
+
+    `lag` is how many offsets are in between; both are None before the brokers have said where it ends.
+    """
+
+    slot: int
+    topic: str
+    partition: int
+    position: int
+    end: int | None
+    lag: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoringInfo:
+    """A partition whose state is being read: of about how many records, and how long the rest will take."""
+
+    partition: int
+    n_read: int
+    n_total: int
+    left_s: float | None
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """The consumer group: what of it is this engine's.
+
+    `instance` is the name by which the group knows the engine after a restart, `changelog` the topic with the state,
+    and `trouble` what keeps the brokers from answering.
+    """
+
+    name: str
+    instance: str
+    changelog: str | None
+    partitions: list[PartitionInfo] = field(default_factory=list)
+    restoring: list[RestoringInfo] = field(default_factory=list)
+    n_rebalances: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """All of it. `waits_for` says what is missing before the engine starts, `error` why it stopped.
 
     `promise` says, a sentence each, what is promised for the attached streams. `n_keys` is how many keys have a state
-    of their own (None without keys), `state_bytes` what the state takes packed.
+    of their own (None without keys), `state_bytes` what the state takes packed. `group` is there while the engine reads
+    topics.
     """
 
     state: str
@@ -138,6 +182,7 @@ class EngineInfo:
     fence: FenceInfo | None = None
     n_keys: int | None = None
     state_bytes: int = 0
+    group: GroupInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from engine.registry import Model
 from engine.runtime.crew import Crew
 from engine.runtime.fitting import missing_slots
-from engine.runtime.info import EngineInfo, FenceInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
+from engine.runtime.info import EngineInfo, FenceInfo, GroupInfo, JetInfo, ModelInfo, RestoringInfo, SlotInfo, StateInfo
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet
 from engine.script import StateName
 
 if TYPE_CHECKING:
     from engine.runtime.engine import Engine
+    from engine.runtime.group import Group
+    from engine.runtime.link import Link
     from engine.runtime.outlet import Outlet
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -33,13 +35,32 @@ def inspect_engine(engine: Engine) -> EngineInfo:
         error=str(engine.error) if engine.error is not None else None,
         waits_for=_waits_for(engine, model),
         model=_model_info(crew, engine.n_jets) if crew is not None else None,
-        slots=[_slot_info(slot, model, ends.get(slot)) for slot in sorted(used | set(ends))],
+        slots=[_slot_info(slot, model, ends.get(slot), engine.link.group) for slot in sorted(used | set(ends))],
         jets=[_jet_info(jet) for jet in (crew.jets if crew is not None else [])],
         rejects=list(engine.rejects.latest),
         promise=engine.promise(),
         fence=_fence_info(engine),
         n_keys=manifold.ledger.figures.n_keys if model is not None and model.script.keys else None,
         state_bytes=manifold.ledger.figures.size_bytes,
+        group=_group_info(engine.link),
+    )
+
+
+def _group_info(link: Link) -> GroupInfo | None:
+    group, topics = link.group, link.topics
+    if group is None or topics is None:
+        return None
+    return GroupInfo(
+        topics.group,
+        link.instance,
+        topics.changelog if topics.has_changelog else None,
+        group.partitions(),
+        [
+            RestoringInfo(task, one.restoring.n_read, one.restoring.n_total, one.left_s, one.restoring.waits_for)
+            for task, one in sorted(group.restoring.items())
+        ],
+        group.fetcher.n_rebalances,
+        group.trouble,
     )
 
 
@@ -78,10 +99,13 @@ def _state_info(entry: StateName, size_bytes: int | None, refusal: str | None) -
     return StateInfo(entry.name, entry.line, entry.reason, size_bytes, refusal)
 
 
-def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None) -> SlotInfo:
+def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None, group: Group | None) -> SlotInfo:
     slot = model.script.slots.get(number) if model is not None else None
     stream = end.stream if end is not None else None
     intake = end if isinstance(end, Intake) else None
+    counts = end.n_records if end is not None else 0, end.n_rejected if end is not None else 0
+    if group is not None and stream is not None and stream.kafka is not None and intake is not None:
+        counts = group.counts(number)
     return SlotInfo(
         slot=number,
         name=slot.name if slot is not None else None,
@@ -91,9 +115,9 @@ def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None) ->
         transport=stream.transport if stream is not None else None,
         encoding=stream.encoding if stream is not None else None,
         is_eof=end.is_eof if end is not None else False,
-        n_records=end.n_records if end is not None else 0,
-        n_rejected=end.n_rejected if end is not None else 0,
-        position=intake.position if intake is not None else None,
+        n_records=counts[0],
+        n_rejected=counts[1],
+        position=intake.position if intake is not None and intake.stream.kafka is None else None,
     )
 
 

@@ -9,6 +9,7 @@ from engine.registry import Library
 from engine.runtime.berths import Berths
 from engine.runtime.info import Resumed
 from engine.runtime.job import Job
+from engine.runtime.link import Link
 from engine.runtime.remembering import JobRecord
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 
-async def resume(engine: Engine, record: JobRecord, berths: Berths, library: Library | None) -> Resumed | None:
+async def resume(
+    engine: Engine, record: JobRecord, berths: Berths, link: Link, library: Library | None
+) -> Resumed | None:
     """Load and attach again what the store's job had; see `Engine.resume`."""
     store = engine.store
     if store.job is None:
@@ -27,10 +30,15 @@ async def resume(engine: Engine, record: JobRecord, berths: Berths, library: Lib
         return None
     record.n_jets, record.starts_paused = job.n_jets, job.is_paused
     berths.recall(store.job)
+    if job.model is not None:
+        # First: where the streams go on is what was committed there.
+        streams = {one.slot: one.stream for one in job.attached if not one.is_fading}
+        await link.open(streams, job.model, job.id)
+        fence = engine.store.fence
     for one in sorted(job.attached, key=lambda one: one.slot % 2 == 0):
         if not one.is_fading:
             await engine.attach(one.slot, one.stream)
-        elif store.inputs(one.number).values:
+        elif engine.store.inputs(one.number).values:
             intake = await berths.fading(one, job.model)
             if intake.inbox is not None:
                 intake.inbox.seal()

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable
 
+from engine.kafka.log import KafkaLog
 from engine.registry import Model
 from engine.runtime.berths import Berths
 from engine.runtime.crew import Crew
+from engine.runtime.dock import streams_of
 from engine.runtime.job import check_state
+from engine.runtime.link import Link
 from engine.runtime.manifold import Manifold
 from engine.runtime.remembering import JobRecord
 from engine.state.commits import SCRIPT, CommitLog, Entry
 
 
-def check_saved(store: CommitLog, model: Model) -> None:
-    """Refuse a model that cannot go on with the state of the one of the same name."""
-    fence = store.fence
-    if fence is not None and fence.model == model.script.name:
-        check_state(fence, model, next(store.entries(), None))
+async def check_saved(manifold: Manifold, model: Model) -> None:
+    """Refuse a model that cannot go on with the state of the one of the same name; tasks are looked at one by one."""
+    fence = manifold.store.fence
+    if fence is not None and fence.model == model.script.name and not manifold.is_tasked:
+        check_state(fence, model, next(iter(await _entries(manifold.store)), None))
 
 
-def saved_for(manifold: Manifold, model: Model) -> Iterator[Entry] | None:
+async def saved_for(manifold: Manifold, model: Model) -> Iterable[Entry] | None:
     """Return the committed state that a model goes on with; of another model, it is forgotten."""
     fence = manifold.store.fence
     if fence is None:
@@ -28,12 +32,18 @@ def saved_for(manifold: Manifold, model: Model) -> Iterator[Entry] | None:
     if fence.model != model.script.name:
         manifold.ledger.committer.is_anew = True
         return None
-    return manifold.store.entries()
+    return () if manifold.is_tasked else await _entries(manifold.store)
+
+
+async def _entries(store: CommitLog) -> Iterable[Entry]:
+    if isinstance(store, KafkaLog):  # it reads a topic, which nobody on the loop may wait for
+        return await asyncio.to_thread(lambda: list(store.entries()))
+    return store.entries()
 
 
 async def take_over(manifold: Manifold, record: JobRecord, crew: Crew) -> None:
     """Put a crew in the place of the one before, with the state if it is the same model's."""
-    await crew.make_ready(crew.jets, saved_for(manifold, crew.model))
+    await crew.make_ready(crew.jets, await saved_for(manifold, crew.model))
     manifold.crew = crew
     await record.remember()  # first: after a kill in between, the fence says whose state it is
     if manifold.ledger.committer.is_anew:
@@ -41,10 +51,11 @@ async def take_over(manifold: Manifold, record: JobRecord, crew: Crew) -> None:
     await manifold.pin(has_begun=False)
 
 
-async def begin(manifold: Manifold, berths: Berths, record: JobRecord, crew: Crew) -> None:
+async def begin(manifold: Manifold, berths: Berths, record: JobRecord, link: Link, crew: Crew) -> None:
     """Begin with a model whose slots all have their stream; raises `EngineError`."""
+    await link.open(streams_of(manifold), crew.model, berths.job_id)
     for intake in manifold.intakes.values():
-        if intake.source is None:
+        if intake.source is None and intake.stream.kafka is None:
             await berths.open(intake, crew.model)
     frames = await crew.begin(crew.jets)
     fence = manifold.store.fence
@@ -53,8 +64,13 @@ async def begin(manifold: Manifold, berths: Berths, record: JobRecord, crew: Cre
         manifold.cells.load(entry for scope in scopes for entry in manifold.store.entries(scope))
     else:
         fence = None
-    if fence is None or not fence.has_begun:
+    if manifold.is_tasked:
+        # The state comes with the tasks that the group gives; whoever gets the first one writes what begin() gave.
+        await crew.make_ready(crew.jets, None)
+        await record.remember()
+        link.join(frames)
+    elif fence is None or not fence.has_begun:
         await take_over(manifold, record, crew)
         manifold.put_hook_outputs(frames)
     else:
-        await crew.make_ready(crew.jets, saved_for(manifold, crew.model))
+        await crew.make_ready(crew.jets, await saved_for(manifold, crew.model))

@@ -9,19 +9,22 @@ from engine.errors import EngineError
 from engine.log import get_logger
 from engine.runtime.crew import Crew
 from engine.runtime.intake import Intake
+from engine.runtime.link import Link
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 
 log = get_logger(__name__)
 
 
-async def drain(manifold: Manifold, limit_s: float, *, is_scoring: bool) -> None:
+async def drain(manifold: Manifold, link: Link, limit_s: float, *, is_scoring: bool) -> None:
     """Take no more, score and commit what was taken, run ``end()`` and discard what it gives.
 
     Parameters
     ----------
     manifold : Manifold
         What is drained; without a jet there is nothing that could be done.
+    link : Link
+        What of the job is Kafka: no more is read, what waits is left to the group, which is then left.
     limit_s : float
         How long it may take.
     is_scoring : bool
@@ -37,24 +40,28 @@ async def drain(manifold: Manifold, limit_s: float, *, is_scoring: bool) -> None
             intake.inbox.seal()  # a batch that waits for more is read as it is
     try:
         async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
+            await link.hush()
             if is_scoring:
                 await manifold.drained()
             await manifold.committed()
     except (TimeoutError, EngineError) as exc:
         log.error("drain.incomplete", reason=str(exc) or f"it took longer than {limit_s:g} s")
     else:
+        await link.leave()
         await crew.retire(crew.jets)
 
 
-async def shut(manifold: Manifold, crews: Iterable[Crew], error: EngineError) -> None:
+async def shut(manifold: Manifold, link: Link, crews: Iterable[Crew], error: EngineError) -> None:
     """Let go of streams and jets at once; whoever waits for something gets the error."""
     manifold.abandon(error)
+    await link.leave()
     await manifold.ledger.close()
     await asyncio.gather(
         *(_stop_intake(intake) for intake in manifold.sources),
         *(close_outlet(outlet) for outlet in manifold.all_outlets),
         *(crew.abandon() for crew in crews),
     )
+    await link.close()
 
 
 async def _stop_intake(intake: Intake) -> None:

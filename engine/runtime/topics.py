@@ -1,0 +1,194 @@
+"""What of a job's streams is Kafka, and whether that can be one job: one cluster, one group, one set of partitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from engine.errors import SlotsUnfit
+from engine.kafka.connection import Connection, Setting
+from engine.kafka.places import Inlet
+from engine.registry import Model
+from engine.settings import Settings
+from engine.streams import KafkaTransport, Stream
+from engine.streams.connecting import connection_of
+
+_SECURITY = ("security.", "sasl.", "ssl.")
+_FOREIGN = re.compile(r"[^A-Za-z0-9._-]")  # what names of topics and members have not
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The Kafka side of a job.
+
+    Parameters
+    ----------
+    connection : Connection
+        The brokers, with the settings of all streams.
+    group : str
+        The consumer group of the inputs; without inputs, what stands for one in names.
+    inlets : tuple of Inlet
+        What is read.
+    written : tuple of str
+        The topics of the outputs, and of rejects.
+    partition : int or None
+        The one partition that is read of each input; None for what the group gives.
+    is_bound : bool
+        The job has streams or cells that only one machine has.
+    has_changelog : bool
+        It has something that must be kept beside the offsets.
+    model : str
+        The model's name.
+    """
+
+    connection: Connection
+    group: str
+    inlets: tuple[Inlet, ...]
+    written: tuple[str, ...] = ()
+    partition: int | None = None
+    is_bound: bool = False
+    has_changelog: bool = True
+    model: str = ""
+
+    @property
+    def changelog(self) -> str:
+        """The name of the topic with the state."""
+        return _FOREIGN.sub("_", f"{self.group}-{self.model}-changelog")
+
+    def transactional_id(self, instance: str) -> str:
+        """Return the name under which the engine writes: a second one of it shuts the first one out."""
+        if self.partition is None:
+            return _FOREIGN.sub("_", f"{self.group}-{instance}")
+        slots = "-".join(str(inlet.slot) for inlet in self.inlets)
+        return _FOREIGN.sub("_", f"{self.group}-{self.model}-{slots}-{self.partition}")
+
+
+def find_topics(streams: Mapping[int, Stream], model: Model, settings: Settings) -> Topics | None:
+    """Return the Kafka side of a job; None for one that has none.
+
+    Parameters
+    ----------
+    streams : mapping of int to Stream
+        By slot; all slots that the model uses.
+    model : Model
+        What reads and writes them.
+    settings : Settings
+        Where secrets are.
+
+    Raises
+    ------
+    SlotsUnfit
+        The streams cannot be of one job; the sentence names two of them.
+    ConfigError
+        A secret is not there.
+    """
+    every = list(_with_rejects(streams))
+    over_kafka = [(what, stream, stream.kafka) for what, stream in every if stream.kafka is not None]
+    if not over_kafka:
+        return None
+    inputs = {slot: stream for slot, stream in sorted(streams.items()) if slot % 2 == 0 and stream.kafka is not None}
+    is_bound = model.script.uses_cells or any(_is_local(what, stream) for what, stream in every)
+    return Topics(
+        _one_connection([(what, connection_of(transport, settings.secrets_dir)) for what, _, transport in over_kafka]),
+        _one_group(inputs, model.script.name),
+        _inlets(inputs),
+        tuple(dict.fromkeys(transport.topic for what, _, transport in over_kafka if _is_output(what))),
+        _one_partition(inputs),
+        is_bound=is_bound,
+        has_changelog=is_bound or not model.script.is_stateless or model.script.begin is not None,
+        model=model.script.name,
+    )
+
+
+def _with_rejects(streams: Mapping[int, Stream]) -> Iterator[tuple[str, Stream]]:
+    for slot, stream in sorted(streams.items()):
+        yield f"slot {slot}", stream
+        if stream.rejects is not None:
+            yield f"the rejects of slot {slot}", stream.rejects
+
+
+def _is_local(what: str, stream: Stream) -> bool:
+    """Whether only this machine knows how far a stream is."""
+    if stream.kafka is not None or stream.transport in ("discard", "kafka-offset"):
+        return False
+    return not _is_output(what) or stream.transport in ("REST", "HTTP") or stream.is_resumable
+
+
+def _is_output(what: str) -> bool:
+    return "rejects" in what or int(what.split()[-1]) % 2 == 1
+
+
+def _one_connection(found: list[tuple[str, Connection]]) -> Connection:
+    first, connection = found[0]
+    settings: dict[str, Setting] = {}
+    owners: dict[str, str] = {}
+    for what, one in found:
+        if sorted(one.servers.split(",")) != sorted(connection.servers.split(",")):
+            raise SlotsUnfit(
+                f"{_capital(first)} is at {connection.servers} and {what} at {one.servers}. One job commits to one"
+                " cluster: give both the same BootstrapServers."
+            )
+        for name, setting in one.settings.items():
+            if name in settings and settings[name] != setting:
+                raise SlotsUnfit(
+                    f"{_capital(owners[name])} and {what} differ in {name}. The topics of one job are reached with one"
+                    " Security and one Config: let them say the same."
+                )
+            settings[name] = setting
+            owners.setdefault(name, what)
+    for what, one in found:
+        if missing := [name for name in settings if name.startswith(_SECURITY) and name not in one.settings]:
+            raise SlotsUnfit(
+                f"{_capital(owners[missing[0]])} has a Security that {what} has not. The topics of one job are reached"
+                " with one: let both say the same."
+            )
+    return Connection(connection.servers, settings)
+
+
+def _one_group(inputs: Mapping[int, Stream], default: str) -> str:
+    groups = {
+        slot: stream.kafka.group for slot, stream in inputs.items() if stream.kafka is not None and stream.kafka.group
+    }
+    if len(set(groups.values())) > 1:
+        slot, group = next(iter(groups.items()))
+        other, other_group = next((other, name) for other, name in groups.items() if name != group)
+        raise SlotsUnfit(
+            f"Slot {slot} is read as group {group!r} and slot {other} as {other_group!r}. The inputs of one job are"
+            " read by one group: give both the same Group."
+        )
+    return next(iter(groups.values()), default)
+
+
+def _one_partition(inputs: Mapping[int, Stream]) -> int | None:
+    partitions = {slot: stream.kafka.partition for slot, stream in inputs.items() if stream.kafka is not None}
+    if len(set(partitions.values())) > 1:
+        said = ", ".join(
+            f"slot {slot} {'all of them' if partition is None else f'number {partition}'}"
+            for slot, partition in partitions.items()
+        )
+        raise SlotsUnfit(
+            f"The inputs of one job read the same partitions, and here they differ: {said}. Give all the same Partition"
+            " or none."
+        )
+    return next(iter(partitions.values()), None)
+
+
+def _inlets(inputs: Mapping[int, Stream]) -> tuple[Inlet, ...]:
+    slots: dict[str, int] = {}
+    inlets: list[Inlet] = []
+    for slot, stream in inputs.items():
+        transport = stream.kafka
+        assert isinstance(transport, KafkaTransport)  # noqa: S101 -- chosen by that
+        if (other := slots.setdefault(transport.topic, slot)) != slot:
+            raise SlotsUnfit(
+                f"Slots {other} and {slot} both read topic {transport.topic!r}. A job reads a topic once: attach it to"
+                " one of them."
+            )
+        max_wait_s = None if transport.max_wait_time_ms is None else transport.max_wait_time_ms / 1000
+        inlets.append(Inlet(slot, transport.topic, stream.descriptor.first_record or 0, max_wait_s))
+    return tuple(inlets)
+
+
+def _capital(what: str) -> str:
+    return what[:1].upper() + what[1:]
