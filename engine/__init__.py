@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import engine.inference as inference
+    from engine.sdk import Message as Message
     from engine.sdk import cells as cells
+    from engine.sdk import now as now
     from engine.sdk import pools as pools
     from engine.sdk import window as window
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cells", "inference", "pools", "window"]
+__all__ = ["Message", "__version__", "cells", "inference", "now", "pools", "window"]
 
 _LAZY = {
+    "Message": ("engine.sdk", "Message"),
     "cells": ("engine.sdk", "cells"),
     "inference": ("engine.inference", ""),
+    "now": ("engine.sdk", "now"),
     "pools": ("engine.sdk", "pools"),
     "window": ("engine.sdk", "window"),
 }

@@ -18,6 +18,7 @@
         DecodeError
         EncodeError
         SchemaMismatch    also: two schemas that do not fit, when a stream is attached
+        KeyMissing
         SchemaUnknown     the schema registry has none that the record could be read with
       ModelError          the script or its process
         ScriptInvalid

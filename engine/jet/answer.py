@@ -8,9 +8,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from engine.channel import Failure, OutputFrame
+from engine.channel import Failure, LabelPart, OutputFrame
 from engine.errors import ActionFailed, DataError, EngineError
 from engine.ports import Codec
+from engine.sdk.message import Message
 
 FLUSH_BYTES = 1 << 18
 """A frame is sent when it holds this much: a quarter of the pipe, so that the engine reads while the jet goes on."""
@@ -63,23 +64,31 @@ class Answer:
     def put(self, index: int, item: Any) -> None:
         """Take what the script returned or yielded for a record: a value for slot 1, or a pair ``(slot, value)``.
 
+        A value may be a `Message`.
+
         Raises
         ------
         ActionFailed
             The item names no output slot of the model, or the record has given too much.
         """
-        slot = 1
+        slot, label = 1, None
         encode = self._encode_one
         if isinstance(item, tuple):
-            slot, item = self._route(item, index)
-            encode = self._codecs[slot].encode
-        elif encode is None:
+            if not isinstance(item, Message):
+                slot, item = self._route(item, index)
+                encode = self._codecs[slot].encode
+            if isinstance(item, Message):
+                item, label = item
+        if encode is None:
             raise self.failed(index, "the model has no output slot 1")
         try:
             value = encode(item)
         except DataError as exc:
             self.fail(index, "output", exc)
             return
+        if label:
+            self._frame.labels[len(self._values)] = label
+            self.size_bytes += _size_of_label(label)
         self._values.append(value)
         self._sources.append(index)
         self._slots.append(slot)
@@ -115,6 +124,8 @@ class Answer:
         """Forget the outputs of the record in work: it failed, and gives none."""
         start = bisect_left(self._sources, index)
         del self._values[start:], self._sources[start:], self._slots[start:]
+        for place in [place for place in self._frame.labels if place >= start]:
+            del self._frame.labels[place]
 
     def send_part(self, n_done: int) -> None:
         """Send what there is; to be called between records, when `size_bytes` has passed `FLUSH_BYTES`."""
@@ -131,3 +142,9 @@ class Answer:
         self._frame.n_done, self._frame.action_ns = n_done, now_ns - self._started_ns
         self._started_ns = now_ns
         self._send(self._frame.pack())
+
+
+def _size_of_label(label: LabelPart) -> int:
+    """Return what a label takes on the channel, nearly."""
+    headers = label.get("headers") or ()
+    return len(label.get("key") or b"") + sum(len(name) + len(value or b"") + 8 for name, value in headers) + 32

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from engine.channel import Kind, dump_error, pack_message
 from engine.errors import StateError
@@ -22,17 +22,20 @@ class Figures(NamedTuple):
         Keys in all, and how many of them are there as objects; 0 in a script without keys.
     size_bytes : int
         Packed, keys included.
-    refusals : list of (str, str)
+    refusals : sequence of (str, str)
         Names that turned out to be such that they cannot be kept, and why; each is told once.
     failure : StateError or None
         Why the state cannot be committed at all.
+    warnings : sequence of (str, dict)
+        What a person should know, as events for the log and their fields; each is told once.
     """
 
     n_keys: int
     n_live: int
     size_bytes: int
-    refusals: list[tuple[str, str]]
-    failure: StateError | None
+    refusals: Sequence[tuple[str, str]] = ()
+    failure: StateError | None = None
+    warnings: Sequence[tuple[str, dict[str, Any]]] = ()
 
 
 class ChangedFrames:
@@ -51,9 +54,9 @@ class ChangedFrames:
         self._entries: list[tuple[int, bytes, str, bytes | None]] = []
         self._size_bytes = 0
 
-    def put(self, key: bytes, name: str, value: bytes | None) -> None:
-        """Take an entry: of which key, under which name, and its packed value or None when it is forgotten."""
-        self._entries.append((0, key, name, value))
+    def put(self, task: int, key: bytes, name: str, value: bytes | None) -> None:
+        """Take an entry: of which task and key, under which name, and its packed value or None when it is forgotten."""
+        self._entries.append((task, key, name, value))
         self._size_bytes += ENTRY_OVERHEAD_BYTES + len(key) + (0 if value is None else len(value))
         if self._size_bytes > FLUSH_BYTES:
             self._send(pack_message(Kind.CHANGED, self._message(is_last=False)))

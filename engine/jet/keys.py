@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from engine.errors import SchemaMismatch
+from engine.errors import KeyMissing, SchemaMismatch
 from engine.schema.mismatch import show
 
 Key = str | bytes | int | bool | None
@@ -38,3 +38,17 @@ def key_reader(path: str) -> Callable[[Any], Key]:
         return key
 
     return read
+
+
+def message_key(raw: bytes | None) -> Key:
+    r"""Return the key of a message: text where it is UTF-8, as most are, else the bytes; raises `KeyMissing`.
+
+    >>> message_key(b"AAPL"), message_key(bytes([0xFF, 7]))
+    ('AAPL', b'\xff\x07')
+    """
+    if raw is None:
+        raise KeyMissing
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw

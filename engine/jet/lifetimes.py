@@ -48,8 +48,8 @@ class Lifetime:
     def _end_s(self, blob: bytes) -> float:
         return used_s(blob) + self._grain_s + self._ttl_s
 
-    def expired(self, blobs: dict[bytes, bytes]) -> Iterator[bytes]:
-        """Yield the keys to forget, at most `MAX_FORGOTTEN`; `blobs` is in the order of last use.
+    def expired(self, blobs: dict[bytes, bytes], limit: int) -> Iterator[bytes]:
+        """Yield the keys to forget, at most `limit`; `blobs` is in the order of last use.
 
         Nothing is looked at before the key that comes first can have come to its end.
         """
@@ -58,7 +58,7 @@ class Lifetime:
             return
         for n_expired, (key, blob) in enumerate(blobs.items()):
             end_s = self._end_s(blob)
-            if end_s > now_s or n_expired == MAX_FORGOTTEN:
+            if end_s > now_s or n_expired == limit:
                 self._next_s = end_s
                 return
             yield key

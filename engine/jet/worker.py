@@ -18,12 +18,15 @@ from engine.jet.answer import FLUSH_BYTES, Answer
 from engine.jet.changes import ChangedFrames
 from engine.jet.keeping import try_state
 from engine.jet.keyed import KeyedMemory
+from engine.jet.keys import Key, key_reader, message_key
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
-from engine.jet.memory import Memory, ModuleMemory, Resolve
+from engine.jet.memory import Memory, Resolve
 from engine.jet.schemas import AskedSchemas
+from engine.jet.unkeyed import ModuleMemory
 from engine.ports import Codec
 from engine.schema import parse_schema
-from engine.script import Script, callable_arity, inspect_script
+from engine.script import MESSAGE_KEY, Script, callable_arity, inspect_script
+from engine.sdk.clock import set_clock
 from engine.sdk.sharing import Ask, connect
 from engine.state import loaded_class
 
@@ -62,10 +65,15 @@ class Worker:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._send, self._cell, self._ask, self._clock = send, cell, ask, clock
+        self._batch = BatchFrame(0, 0, 0, [])
+        """The one in work; an empty one before and behind."""
+        self._arrival: tuple[int, int, float] = -1, -1, 0.0
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, Codec] = {}
         self._resolve: Resolve = loaded_class
-        self._is_halted = self._is_restore_failed = False
+        self._is_halted = False
+        self._restoring: dict[int, bool] = {}
+        """Tasks of which state is on its way back, and whether that has failed."""
         self._handlers: dict[Kind, Callable[[memoryview], None]] = {
             Kind.SETUP: self._set_up,
             Kind.SLOT: self._open_slot,
@@ -73,6 +81,7 @@ class Worker:
             Kind.RESTORE: self._restore,
             Kind.BATCH: self._score,
             Kind.COMMIT: self._commit,
+            Kind.FORGET: self._forget,
             Kind.END: lambda body: self._run_hook(Phase.END, unpack_message(body)),
         }
 
@@ -86,6 +95,7 @@ class Worker:
     def close(self) -> None:
         """Let go of what it has changed in this process, which may be the engine's own."""
         connect()
+        set_clock()
 
     def _set_up(self, body: memoryview) -> None:
         message = unpack_message(body)
@@ -97,6 +107,7 @@ class Worker:
             self._path = path
             install_modules()
             connect(self._ask, lambda *names: self._resolve(*names))
+            set_clock(self._record_time_s)
             self._module = import_script(self._script.name, path)
             self._actions = {
                 slot.number: self._hook(slot.action) for slot in self._script.slots.values() if slot.action is not None
@@ -106,6 +117,7 @@ class Worker:
             return
         self._cell.leave()
         self._resolve = class_finder(self._script.name, self._module)
+        self._is_tasked = message.get("is_tasked", False)
         self._memory: Memory = self._remember()
         state = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
@@ -113,7 +125,7 @@ class Worker:
     def _remember(self) -> Memory:
         script, resolve = self._script, self._resolve
         if not script.keys:
-            return ModuleMemory(self._module, script.state_names, resolve)
+            return ModuleMemory(self._module, script.state_names, resolve, is_tasked=self._is_tasked)
         ttl_s = next(iter(script.key_ttl_s.values()), None)  # the same for all slots
         return KeyedMemory(self._module, script.state_names, resolve, ttl_s, self._clock)
 
@@ -141,20 +153,38 @@ class Worker:
         is_halting = message["on_error"] == "stop"
         decode: Callable[[bytes], Any] = codec.decode
         if isinstance(self._memory, KeyedMemory):
-            decode = self._memory.reader(decode, self._script.keys[number])
+            path = self._script.keys[number]
+            decode = self._memory.reader(decode, self._message_key if path == MESSAGE_KEY else key_reader(path))
         self._inputs[number] = _Input(decode, action, self._script.slots[number].action or "action", arity, is_halting)
+
+    def _message_key(self, _: Any) -> Key:
+        keys = self._batch.keys
+        return message_key(keys[self._cell.words[Cell.INDEX]] if keys is not None else None)
+
+    def _record_time_s(self) -> float:
+        """Return the time of the record in work: its timestamp, or when it was first asked for."""
+        batch, words = self._batch, self._cell.words
+        index = words[Cell.INDEX]
+        if not batch.values:
+            return self._clock()
+        time_ms = batch.timestamps_ms[index] if batch.timestamps_ms is not None else None
+        if time_ms is not None:
+            return time_ms / 1000
+        if self._arrival[:2] != (batch.batch, index):
+            self._arrival = batch.batch, index, self._clock()
+        return self._arrival[2]
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end
         # A begin() that takes one argument expects the job's description; there is none outside of a batch job.
         arguments: list[dict[str, object]] = [{}] * self._script.begin_arity if phase is Phase.BEGIN else []
         answer = Answer(self._send, batch, self._outputs, name or phase.name.lower())
-        if phase is Phase.END:
-            self._memory.end()
         self._cell.enter(phase, batch)
         if name is not None:
+            calls = self._memory.end() if phase is Phase.END else iter((None,))
             try:
-                self._collect(answer, 0, self._hook(name)(*arguments))
+                for _ in calls:
+                    self._collect(answer, 0, self._hook(name)(*arguments))
             except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
                 self._fail(answer, 0, exc)
         if phase is Phase.BEGIN:
@@ -171,15 +201,29 @@ class Worker:
 
     def _restore(self, body: memoryview) -> None:
         is_last, task, entries = unpack_message(body)
-        if not self._is_restore_failed:
+        if self._is_tasked and task not in self._restoring:
+            self._memory.forget([task])
+        has_failed = self._restoring.setdefault(task, False)
+        if not has_failed:
             try:
                 for key, name, value in entries:
-                    self._memory.restore(key, name, value)
+                    self._memory.restore(task, key, name, value)
                 if is_last:
-                    self._send(pack_message(Kind.RESTORED, {"task": task, "n_keys": self._memory.finish_restore()}))
+                    n_keys = self._memory.finish_restore(task)
+                    self._send(pack_message(Kind.RESTORED, {"task": task, "n_keys": n_keys}))
             except StateError as exc:
-                self._is_restore_failed = True  # one answer is enough, whatever still comes
+                if self._is_tasked:
+                    self._memory.forget([task])
+                self._restoring[task] = True  # one answer is enough, whatever still comes
                 self._send(pack_message(Kind.FAILED, dump_error(exc)))
+        if is_last:
+            del self._restoring[task]
+
+    def _forget(self, body: memoryview) -> None:
+        tasks = unpack_message(body)
+        for task in tasks:
+            self._restoring.pop(task, None)
+        self._memory.forget(tasks)
 
     def _commit(self, body: memoryview) -> None:
         frames = ChangedFrames(self._send, unpack_message(body))
@@ -209,6 +253,8 @@ class Worker:
         decode, action, hook, arity, is_halting = self._inputs[batch.slot]
         answer = Answer(self._send, batch.batch, self._outputs, hook, batch.slot, batch.first_seq)
         self._cell.enter(Phase.ACTION, batch.batch, batch.slot, batch.first_seq)
+        self._memory.enter(batch.task)
+        self._batch = batch
         words, at, put = self._cell.words, Cell.INDEX, answer.put
         n_done = 0
         for index, raw in enumerate(batch.values):
@@ -238,6 +284,7 @@ class Worker:
             if answer.size_bytes > FLUSH_BYTES:
                 answer.send_part(n_done)
         answer.finish(n_done, is_halted=self._is_halted and not batch.is_synchronous)
+        self._batch = BatchFrame(0, 0, 0, [])
         self._cell.leave()
 
 

@@ -3,10 +3,11 @@
 from engine.script.arity import callable_arity
 from engine.script.description import Note, OnError, Script, Slot, StateName
 from engine.script.inspection import inspect_script
-from engine.script.keys import check_keys
+from engine.script.keys import MESSAGE_KEY, check_keys
 from engine.script.summary import ScriptSummary, SlotSummary, summarize
 
 __all__ = [
+    "MESSAGE_KEY",
     "Note",
     "OnError",
     "Script",

@@ -98,7 +98,7 @@ def _describe(
         raise AnnotationError(notes[0].line, notes[0].message, notes[0].near)
     state = find_state(tree, bindings, {slot.action for slot in slots.values() if slot.action}, annotations, uses)
     keys, key_ttl_s = read_keys(
-        slot_map, [slot.number for slot in slots.values() if slot.is_input], is_stateful=bool(state.names), script=name
+        slot_map, [slot.number for slot in slots.values() if slot.is_input], is_stateful=bool(state.names)
     )
     timeout = annotations.one("timeout")
     return Script(

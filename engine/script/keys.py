@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from engine.errors import AnnotationError, ConfigError, NotBuilt, nearest
+from engine.errors import AnnotationError, ConfigError, nearest
 from engine.schema import Schema
 from engine.schema.types import Type
 from engine.script.annotations import Annotation
 from engine.script.slots import SlotMap
+
+MESSAGE_KEY = "$key"
+"""In place of a path: the key that a record's message has beside its value, as Kafka's have."""
 
 _KINDS = frozenset({"string", "bytes", "int", "long", "boolean", "enum", "fixed", "null"})
 """Types of which two values are the same key or are not; of two floats that is hard to say."""
 
 
 def read_keys(
-    slot_map: SlotMap, inputs: Collection[int], *, is_stateful: bool, script: str
+    slot_map: SlotMap, inputs: Collection[int], *, is_stateful: bool
 ) -> tuple[dict[int, str], dict[int, float]]:
     """Return, by input slot, the path of its key, and the seconds after which a key is forgotten.
 
@@ -23,16 +26,13 @@ def read_keys(
     ------
     AnnotationError
         A slot has no key where another one has; or a path is none; or keys live for different times.
-    NotBuilt
-        The key is that of a Kafka message.
     """
     keys = {slot: found for slot in inputs if (found := slot_map.setting("key", slot)) is not None}
     lives = {slot: found for slot in inputs if (found := slot_map.setting("key_ttl", slot)) is not None}
     for slot, key in keys.items():
-        if key.value == "$key":
-            raise NotBuilt("key: $key (the key of a Kafka message)", f"{script}, line {key.line}")
-        if key.value.startswith("$") or not all(key.value.split(".")):
-            raise AnnotationError(key.line, f"{key.value!r} is not the path of a field, such as symbol or trade.symbol")
+        if key.value != MESSAGE_KEY and (key.value.startswith("$") or not all(key.value.split("."))):
+            reason = f"{key.value!r} is not the path of a field, such as symbol or trade.symbol, nor {MESSAGE_KEY}"
+            raise AnnotationError(key.line, reason)
         if not is_stateful:
             raise AnnotationError(key.line, f"slot {slot} has a key, and the script has no state to keep by it")
     _refuse_gap("key", keys, inputs, "FIELD")
@@ -73,7 +73,7 @@ def check_keys(keys: Mapping[int, str], schemas: Mapping[int, Schema]) -> None:
         A record of the slot has no such field, or it is of no type that can be a key.
     """
     for slot, path in keys.items():
-        if slot in schemas:
+        if slot in schemas and path != MESSAGE_KEY:
             try:
                 _check(_find(schemas[slot].root, path.split(".")))
             except ValueError as exc:

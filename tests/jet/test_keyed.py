@@ -4,7 +4,7 @@ import pytest
 
 from engine.channel import Kind, OutputFrame, load_error, pack_message
 from engine.errors import SchemaMismatch, StateIncompatible, StateTooLarge, StateUnkept
-from engine.jet import keyed, lifetimes
+from engine.jet import keyed
 from engine.state import pack, unpack
 from tests.jet.test_memory import Keeper
 
@@ -304,7 +304,7 @@ def test_a_key_used_while_there_was_no_lifetime_is_not_forgotten_for_its_old_tim
 
 
 def test_many_keys_are_forgotten_over_several_commits(tmp_path, monkeypatch):
-    monkeypatch.setattr(lifetimes, "MAX_FORGOTTEN", 3)
+    monkeypatch.setattr(keyed, "MAX_FORGOTTEN", 3)
     clock = Clock()
     talk = Keeper(tmp_path, TTL, clock=clock)
     talk.score(*records(*range(8)))

@@ -26,14 +26,24 @@ DOUBLE = {"encoding": "json", "schema": None, "tagged_unions": False, "on_error"
 class Conversation:
     """Talks to a worker as an engine does."""
 
-    def __init__(self, folder, source, *, slots=(0, 1), name="model", coding=DOUBLE, schemas=None, **options):
+    def __init__(
+        self,
+        folder,
+        source,
+        *,
+        slots=(0, 1),
+        name="model",
+        coding=DOUBLE,
+        schemas=None,
+        is_tasked=False,
+        **options,
+    ):
         self.cell, self.frames = Cell(), []
         self.worker = Worker(self.frames.append, self.cell, **options)
         path = folder / f"{name}.py"
         path.write_text(source)
-        [(kind, body)] = self.ask(
-            pack_message(Kind.SETUP, {"protocol": PROTOCOL_VERSION, "name": name, "source": source, "path": str(path)})
-        )
+        message = {"protocol": PROTOCOL_VERSION, "name": name, "source": source, "path": str(path)}
+        [(kind, body)] = self.ask(pack_message(Kind.SETUP, message | {"is_tasked": is_tasked}))
         self.loaded = kind, unpack_message(body)
         if kind is Kind.LOADED:
             for slot in slots:

@@ -226,7 +226,6 @@ def test_a_wrong_value_of_a_known_tag_is_an_error_with_its_line(lines, line, rea
         ("# fastscore.action: none", "the explicit style (action: none)"),
         ("# fastscore.action: unused", "the explicit style (action: unused)"),
         ("# fastscore.snapshots: eof", "snapshots: eof"),
-        ("# engine.key.0: $key", "key: $key (the key of a Kafka message)"),
     ],
 )
 def test_what_is_not_built_is_refused_by_name_and_line(text, feature):
