@@ -58,6 +58,7 @@ class Partition:
             "group.id": f"reader-{uuid.uuid4()}",  # librdkafka wants one, and no broker hears of it
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 5,  # by default, a reader that keeps up waits for a second
+            "fetch.wait.max.ms": 20,  # the end of what is read is seen by a fetch that brings nothing
             "queued.min.messages": 200_000,
             "max.partition.fetch.bytes": 8 << 20,  # a million states are 300 MB: some forty fetches
         }
@@ -106,7 +107,7 @@ class Partition:
             found = records if behind <= end else [message for message in records if (message.offset() or 0) < end]
             if found:
                 yield found
-            if any(ends) and behind < end:
+            if max(ends, default=-1) >= 0 and behind < end:
                 self._on_wait("a transaction of another engine is open")
                 self._is_waiting = True
             elif messages:
@@ -118,7 +119,7 @@ class Partition:
         self._on_wait("")
 
     def _end_of(self, message: Message) -> int:
-        """Return up to where a partition has been read, if that is what a message says; raise if it is an error."""
+        """Return up to where a partition has been read, if that is what a message says, else -1; raise for an error."""
         from confluent_kafka import KafkaError
 
         error: Any = message.error()
@@ -128,7 +129,7 @@ class Partition:
         if not isinstance(failure, BrokerUnreachable):
             raise failure
         self._on_wait(failure.reason)  # librdkafka goes on trying
-        return 0
+        return -1
 
     def newest(self, keys: set[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """Return key and value of the committed records of some keys, the last one first."""

@@ -290,6 +290,8 @@ class Transaction:
                         return
                 else:
                     break
+            if self._undelivered is not None:  # the producer counts a record that no partition has: it is of no use
+                self._renew()
             self._began_s = self._error = None
 
     def renew(self) -> None:
@@ -334,6 +336,9 @@ class Transaction:
         settings = {
             "linger.ms": 5,  # a commit flushes, so this is for what is written long before one
             "queue.buffering.max.messages": _N_QUEUED,
+            # A transaction that begins just behind another one finds it not quite over, and tries again: by default
+            # after 100 ms.
+            "retry.backoff.ms": 5,
             **self.connection.producer(),
             "transactional.id": self.name,
             "transaction.timeout.ms": TIMEOUT_S * 1000,

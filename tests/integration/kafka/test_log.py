@@ -1,0 +1,366 @@
+"""Commits over Kafka: what is committed is there, for good and once, and what is not is nowhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from engine.errors import BoundElsewhere, CommitAborted, DeliveryFailed, EngineFenced
+from engine.kafka.changelog import Changelog
+from engine.kafka.connection import Connection
+from engine.kafka.log import KafkaLog
+from engine.kafka.sink import KafkaSink
+from engine.kafka.transaction import Transaction
+from engine.record import Outgoing
+from engine.state.commits import Answer, Commit, Entry, Fence, InputFence, OutputFence, Reject, TaskFence
+from engine.state.sqlite import SqliteStore
+from testbed.kafka import KafkaCluster
+from tests.integration.kafka.conftest import MakeTopic
+
+pytestmark = pytest.mark.integration
+
+
+class Bench:
+    """A topic that is read, one that is written, a changelog and whoever commits."""
+
+    def __init__(self, kafka: KafkaCluster, name: str, topic: MakeTopic, n_partitions: int = 2) -> None:
+        self.connection = Connection(kafka.bootstrap)
+        self.name = name
+        self.input, self.output = topic(n_partitions), topic(n_partitions)
+        self.changelog = f"{name}-model-changelog"
+        self.n_partitions = n_partitions
+        Changelog(self.connection, self.changelog).ensure(n_partitions)
+        self.consumer = Consumer(self.connection.consumer(**{"group.id": name}))
+        self.consumer.assign([TopicPartition(self.input, partition, 0) for partition in range(n_partitions)])
+        self._opened: list[Callable[[], None]] = [self.consumer.close]
+
+    def store(self, folder: Path | None) -> SqliteStore:
+        store = SqliteStore(folder)
+        self._opened.append(store.close)
+        return store
+
+    def log(
+        self, store: SqliteStore, instance: str = "one", *, is_bound: bool = False, has_state: bool = True
+    ) -> tuple[KafkaLog, KafkaSink]:
+        transaction = Transaction(self.connection, f"{self.name}-{instance}")
+        log = KafkaLog(
+            store,
+            transaction,
+            Changelog(self.connection, self.changelog) if has_state else None,
+            topics={0: self.input},
+            group=self.name,
+            is_bound=is_bound,
+        )
+        self._opened.append(log.close)
+        return log, KafkaSink(transaction, self.output, self.n_partitions)
+
+    @property
+    def membership(self) -> object:
+        return self.consumer.consumer_group_metadata()
+
+    def commit(self, number: int, tasks: dict[int, int], entries: list[Entry] | None = None, **more: object) -> Commit:
+        """Return a commit that moves tasks to offsets."""
+        fences = {task: TaskFence({0: InputFence(0, offset, offset)}) for task, offset in tasks.items()}
+        fence = Fence(number, "model", "digest", {0: "symbol"}, tasks=fences)
+        return Commit(fence, entries or [], membership=self.membership, **more)  # type: ignore[arg-type]
+
+    def offsets(self) -> dict[int, int]:
+        places = self.consumer.committed([TopicPartition(self.input, part) for part in range(self.n_partitions)], 10)
+        return {place.partition: place.offset for place in places if place.offset >= 0}
+
+    def state(self, task: int) -> dict[tuple[bytes, str], bytes]:
+        """Return the state of a task that a new engine would have, all entries applied in order."""
+        state: dict[tuple[bytes, str], bytes] = {}
+        for entry in Changelog(self.connection, self.changelog).restore(task):
+            if entry.value is None:
+                state.pop((entry.key, entry.name), None)
+            else:
+                state[entry.key, entry.name] = entry.value
+        return state
+
+    def outputs(self) -> list[tuple[int, bytes | None, bytes | None]]:
+        """Return partition, key and value of all committed outputs, each partition in order."""
+        settings = {"group.id": f"{self.name}-reader", "enable.partition.eof": True}
+        consumer = Consumer(self.connection.consumer(**settings))
+        consumer.assign([TopicPartition(self.output, partition, 0) for partition in range(self.n_partitions)])
+        found, ends = [], 0
+        while ends < self.n_partitions:
+            message = consumer.poll(10)
+            assert message is not None
+            if message.error():
+                ends += 1
+            else:
+                found.append((message.partition(), message.key(), message.value()))
+        consumer.close()
+        return sorted(found, key=lambda one: one[0])
+
+    def close(self) -> None:
+        for close in reversed(self._opened):
+            close()
+
+
+@pytest.fixture
+def bench(kafka: KafkaCluster, name: str, topic: MakeTopic) -> Iterator[Bench]:
+    bench = Bench(kafka, name, topic)
+    yield bench
+    bench.close()
+
+
+def entry(task: int, key: bytes, value: bytes | None, scope: str = "script") -> Entry:
+    return Entry(scope, key, "n", value, task)
+
+
+def test_outputs_offsets_and_state_are_there_after_a_commit(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    assert log.fence is None
+    sink.write([b"a", b"b"], [Outgoing(task=1), Outgoing(b"k", 1_700_000_000_000, (("h", b"v"),), 1)])
+    commit = bench.commit(1, {0: 5, 1: 7}, [entry(0, b"x", b"1"), entry(1, b"y", b"2")])
+    log.commit(commit).result()
+    assert log.fence == commit.fence
+    assert {(key, value) for _, key, value in bench.outputs()} == {(None, b"a"), (b"k", b"b")}
+    assert (1, None, b"a") in bench.outputs()  # that of its task
+    assert bench.offsets() == {0: 5, 1: 7}
+    assert [bench.state(task) for task in (0, 1)] == [{(b"x", "n"): b"1"}, {(b"y", "n"): b"2"}]
+    restoring = log.restore(1)
+    assert [one.value for one in restoring] == [b"2"]
+    assert restoring.fence is not None
+    assert restoring.fence.tasks == {1: commit.fence.tasks[1]}
+    assert (restoring.fence.digest, restoring.fence.keys) == ("digest", {0: "symbol"})
+    assert restoring.is_whole
+    assert restoring.n_read == restoring.n_total > 0
+
+
+def test_later_commits_override_and_forget_state(bench: Bench) -> None:
+    log, _ = bench.log(bench.store(None))
+    log.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1"), entry(0, b"y", b"1"), entry(0, b"z", b"1")])).result()
+    log.commit(bench.commit(2, {0: 2}, [entry(0, b"x", b"2"), entry(0, b"y", None)])).result()
+    assert bench.state(0) == {(b"x", "n"): b"2", (b"z", "n"): b"1"}
+    assert sorted(one[1:4] for one in log.entries(task=0)) == [(b"x", "n", b"2"), (b"z", "n", b"1")]
+
+
+def test_an_abort_leaves_nothing_and_the_next_commit_is_whole(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    sink.write([b"never"])
+    sink.cut(0)
+    assert bench.outputs() == []
+    sink.write([b"never either"])
+    log.abort().result()
+    sink.write([b"a"])
+    log.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])).result()
+    assert [value for _, _, value in bench.outputs()] == [b"a"]
+    assert bench.state(0) == {(b"x", "n"): b"1"}
+
+
+def test_a_commit_whose_group_has_gone_on_is_lost_and_leaves_nothing(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    member = Consumer(bench.connection.consumer(**{"group.id": bench.name + "-other"}))
+    member.subscribe([bench.input])
+    while not member.assignment():
+        member.poll(0.1)
+    stale = member.consumer_group_metadata()
+    member.close()  # it leaves: whoever commits for it is none of the group
+    sink.write([b"never"])
+    commit = bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])
+    with pytest.raises(CommitAborted) as caught:
+        log.commit(Commit(commit.fence, commit.entries, membership=stale)).result()
+    assert caught.value.is_lost
+    assert (bench.outputs(), bench.state(0), log.fence) == ([], {}, None)
+    log.commit(commit).result()
+    assert bench.state(0) == {(b"x", "n"): b"1"}
+
+
+def test_a_zombie_writes_nothing_and_goes_on_once(bench: Bench) -> None:
+    zombie, sink = bench.log(bench.store(None))
+    zombie.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])).result()
+    sink.write([b"never"])
+    other, other_sink = bench.log(bench.store(None))  # of the same name: it has taken the zombie's place
+    with pytest.raises(CommitAborted) as caught:
+        zombie.commit(bench.commit(2, {0: 2}, [entry(0, b"x", b"2")])).result()
+    assert caught.value.is_lost
+    assert (bench.outputs(), bench.state(0), bench.offsets()) == ([], {(b"x", "n"): b"1"}, {0: 1})
+    other_sink.write([b"a"])
+    with pytest.raises(CommitAborted):  # the zombie has come back, and shut out the other
+        other.commit(bench.commit(2, {0: 2})).result()
+    with pytest.raises(EngineFenced, match="--instance"):  # and so on: the two have one name
+        zombie.commit(bench.commit(2, {0: 2})).result()
+    assert bench.outputs() == []
+
+
+def test_a_record_that_the_topic_will_never_take_is_no_reason_to_try_again(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    sink.write([b"x" * (2 << 20)])  # the topic takes a megabyte
+    with pytest.raises(DeliveryFailed, match="larger than the topic takes"):
+        log.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])).result()
+    assert (bench.outputs(), bench.state(0)) == ([], {})
+    sink.write([b"a"])
+    log.commit(bench.commit(1, {0: 1})).result()
+    assert [value for _, _, value in bench.outputs()] == [b"a"]
+
+
+def test_another_engines_open_transaction_is_waited_for(bench: Bench) -> None:
+    log, _ = bench.log(bench.store(None), "one")
+    log.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])).result()
+    slow = Transaction(bench.connection, f"{bench.name}-slow")
+    slow.init()
+    commit = bench.commit(2, {0: 2}, [entry(0, b"x", b"2")])
+    changelog = Changelog(bench.connection, bench.changelog)
+    from engine.kafka.forms import Stamp
+
+    written = changelog.records(commit, [0], Stamp(b"slow", 2))
+    slow.write(bench.changelog, [(value, key, task, None, ()) for task, key, value in written])
+    assert slow._producer is not None
+    slow._producer.flush(10)
+    restoring = changelog.restore(0)
+    found: list[Entry] = []
+    reading = threading.Thread(target=lambda: found.extend(restoring))
+    reading.start()
+    while not restoring.waits_for:
+        assert reading.is_alive()
+    assert "transaction" in restoring.waits_for
+    assert not restoring.is_whole
+    slow.commit({})
+    reading.join()
+    assert [one.value for one in found] == [b"1", b"2"]
+    assert restoring.fence is not None
+    assert restoring.fence.tasks[0].inputs[0].position == 2
+    assert (restoring.waits_for, restoring.is_whole) == ("", True)
+    slow.close()
+
+
+def test_an_engine_that_is_gone_in_the_middle_of_a_transaction_is_waited_for_until_the_broker_gives_it_up(
+    bench: Bench,
+) -> None:
+    gone = Transaction(bench.connection, f"{bench.name}-gone")
+    gone.init()
+    gone.produce(bench.changelog, b"half", b"e", 0)
+    assert gone._producer is not None
+    gone._producer.flush(10)
+    bench.log(bench.store(None), "gone")  # its successor: init ends what it left open
+    restoring = Changelog(bench.connection, bench.changelog).restore(0)
+    assert list(restoring) == []
+    assert restoring.is_whole
+
+
+def test_a_restoring_that_is_closed_ends_and_is_not_whole(bench: Bench) -> None:
+    open_one = Transaction(bench.connection, f"{bench.name}-open")
+    open_one.init()
+    open_one.produce(bench.changelog, b"half", b"e", 0)
+    assert open_one._producer is not None
+    open_one._producer.flush(10)
+    restoring = Changelog(bench.connection, bench.changelog).restore(0)
+    reading = threading.Thread(target=lambda: list(restoring))
+    reading.start()
+    while not restoring.waits_for:
+        assert reading.is_alive()
+    restoring.close()
+    reading.join()
+    assert not restoring.is_whole
+    open_one.close()
+
+
+REJECT = Reject(1.5, 0, 7, 9, "input", "DecodeError", "no double", "", b"\xff")
+
+
+def local_commit(bench: Bench, number: int, offset: int, out: int) -> Commit:
+    """Return a commit that has a bit of everything."""
+    fences = {0: TaskFence({0: InputFence(0, offset, offset)})}
+    fence = Fence(
+        number, "model", "digest", {}, {1: InputFence(2, 2 * number, number)}, {2: OutputFence(3, 0, out)}, tasks=fences
+    )
+    return Commit(
+        fence,
+        [entry(0, b"x", b"%d" % number), Entry("cells", b"", "c", b"%d" % number)],
+        {2: [b"out-%d" % number]},
+        [REJECT],
+        [],
+        [Answer("key", b"d" * 16, b"answer", 9e9)],
+        membership=bench.membership,
+    )
+
+
+def test_what_only_the_local_store_keeps_is_committed_with_the_transaction(bench: Bench, tmp_path: Path) -> None:
+    store = bench.store(tmp_path)
+    log, _ = bench.log(store, is_bound=True)
+    log.append(1, [b"one", b"two", b"three"]).result()
+    commit = local_commit(bench, 1, 1, 1)
+    log.commit(commit).result()
+    log.close()
+    store.close()
+    store = bench.store(tmp_path)
+    log, _ = bench.log(store, is_bound=True)
+    assert log.fence is not None
+    assert (log.fence.inputs, log.fence.outputs) == (commit.fence.inputs, commit.fence.outputs)
+    assert log.outputs(2).values == [b"out-1"]
+    assert log.inputs(1).values == [b"three"]
+    assert [one.reason for one in log.rejects()] == ["no double"]
+    assert log.answer_of("key") == commit.answers[0]
+    assert log.scopes() == ["cells", "script"]
+    assert [one.value for one in log.entries("cells")] == [b"1"]
+    assert [one.value for one in log.entries("script", 0)] == [b"1"]
+
+
+def test_a_job_with_local_streams_is_refused_in_another_store(bench: Bench, tmp_path: Path) -> None:
+    log, _ = bench.log(bench.store(tmp_path / "one"), is_bound=True)
+    log.close()
+    other = bench.store(tmp_path / "two")
+    with pytest.raises(BoundElsewhere, match="Group"):
+        bench.log(other, "two", is_bound=True)
+    with pytest.raises(BoundElsewhere):
+        bench.log(other, "two")
+
+
+def test_a_fence_that_the_local_store_has_lost_is_the_changelogs(bench: Bench, tmp_path: Path) -> None:
+    store = bench.store(tmp_path)
+    log, _ = bench.log(store, is_bound=True)
+    log.append(1, [b"one", b"two", b"three"]).result()
+    one, two = local_commit(bench, 1, 1, 1), local_commit(bench, 2, 2, 1)
+    log.commit(one).result()
+    log._local.commit = lambda commit: store.append(9, [])  # type: ignore[assignment]  # what a power loss takes
+    plain = Commit(two.fence, two.entries, membership=two.membership)
+    log.commit(plain).result()
+    log.close()
+    store.close()
+    store = bench.store(tmp_path)
+    assert store.fence == one.fence
+    log, _ = bench.log(store, is_bound=True)
+    assert log.fence is not None
+    assert store.fence == log.fence
+    assert log.fence.inputs == two.fence.inputs
+
+
+def test_a_job_that_begins_anew_in_its_store_does_not_get_the_fence_of_the_one_before(
+    bench: Bench, tmp_path: Path
+) -> None:
+    store = bench.store(tmp_path)
+    log, _ = bench.log(store, is_bound=True)
+    log.commit(local_commit(bench, 1, 1, 1)).result()
+    log.close()
+    store.clear().result()
+    log, _ = bench.log(store, is_bound=True)
+    assert log.fence is None
+    assert bench.state(0) == {(b"x", "n"): b"1", (b"", "c"): b"1"}  # the group's
+
+
+def test_state_that_is_begun_anew_is_not_restored_whatever_it_was(bench: Bench) -> None:
+    log, _ = bench.log(bench.store(None))
+    log.commit(bench.commit(1, {0: 1, 1: 1}, [entry(0, b"x", b"1"), entry(1, b"y", b"1")])).result()
+    log.commit(bench.commit(2, {0: 2, 1: 2}, [entry(0, b"z", b"2")], is_anew=True)).result()
+    assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {}]
+    log.close()
+    log, _ = bench.log(bench.store(None), "two")
+    for task in (0, 1):
+        list(log.restore(task))
+    log.commit(bench.commit(3, {0: 3, 1: 3}, [entry(1, b"y", b"3")])).result()
+    assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {(b"y", "n"): b"3"}]
+
+
+def test_a_stateless_job_commits_offsets_alone(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None), has_state=False)
+    sink.write([b"a"])
+    log.commit(bench.commit(1, {0: 4})).result()
+    assert (bench.offsets(), [value for _, _, value in bench.outputs()]) == ({0: 4}, [b"a"])
+    assert (list(log.entries()), log.scopes(), bench.state(0)) == ([], [], {})
