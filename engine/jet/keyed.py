@@ -26,6 +26,11 @@ MAX_LIVE = 10_000
 MAX_UNDECLARED_BYTES = 1 << 16
 """A larger value is rather a table that all keys read than what one key remembers; the script must say which."""
 
+_SPLIT = (
+    "Records of one key are in several partitions, and it has a state of its own in each. Have what writes the topic"
+    " choose the partition by this key."
+)
+
 
 class KeyedMemory:
     """The state of every key of every task: packed, and of the keys in use as objects too.
@@ -62,8 +67,8 @@ class KeyedMemory:
         self._touched: dict[Live, None] = {}
         self._current: Live | None = None
         self._interval = 1
-        self._split: Key = None
-        self._is_split = self._is_split_told = False
+        self._split: dict[str, Any] | None = None
+        self._is_split_told = False
 
     def _shelf_of(self, task: int) -> Shelf:
         shelf = self._shelves.get(task)
@@ -176,7 +181,7 @@ class KeyedMemory:
     def _wake(self, key: Key, place: object) -> Live:
         shelf, packed = self._shelf, pack(key)
         blob = shelf.blobs.get(packed)
-        if blob is None and len(self._shelves) > 1 and not self._is_split:
+        if blob is None and len(self._shelves) > 1 and self._split is None:
             self._look_elsewhere(key, place, packed)
         try:
             live = Live(shelf, place, packed, self._shape.unpacked(blob if blob is not None else EMPTY))
@@ -190,11 +195,15 @@ class KeyedMemory:
         return live
 
     def _look_elsewhere(self, key: Key, place: object, packed: bytes) -> None:
-        """Note a key that another task has too: half of its records go there, with a state of their own."""
-        self._is_split = any(
-            place in shelf.live or packed in shelf.blobs for shelf in self._shelves.values() if shelf is not self._shelf
-        )
-        self._split = key
+        """Note the first key that another task has too: records of it went there, and have a state of their own.
+
+        Looked for is only until one is found, when a key is new in its task, and among the tasks of this process.
+        """
+        for shelf in self._shelves.values():
+            if shelf is not self._shelf and (place in shelf.live or packed in shelf.blobs):
+                tasks = sorted((shelf.task, self._shelf.task))
+                self._split = {"key": f"{key!r:.80}", "tasks": tasks, "reason": _SPLIT}
+                return
 
     def _evict(self) -> None:
         """Pack the key that was touched first, before its commit."""
@@ -279,9 +288,9 @@ class KeyedMemory:
     def _figures(self) -> Figures:
         shelves = self._shelves.values()
         warnings: list[tuple[str, dict[str, Any]]] = []
-        if self._is_split and not self._is_split_told:
+        if self._split is not None and not self._is_split_told:
             self._is_split_told = True
-            warnings.append(("key.split", {"key": repr(self._split)[:80]}))
+            warnings.append(("key.split", self._split))
         return Figures(
             n_keys=sum(len(shelf.blobs) for shelf in shelves),
             n_live=len(self._live),

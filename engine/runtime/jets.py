@@ -69,6 +69,8 @@ class Jet:
     def __init__(self, number: int, launcher: Launcher, owner: JetOwner, settings: Settings) -> None:
         self.number, self.status = number, JetStatus.STARTING
         self.n_records = self.n_restarts = 0
+        self.tasks: set[int] = set()
+        """Those whose state it was given."""
         self.is_tasked = False
         """Whether it was set up to keep a state for every task."""
         self.kept: Mapping[str, tuple[int | None, str | None]] = {}
@@ -147,6 +149,7 @@ class Jet:
             The script raised, or its process ended.
         """
         self._coded.clear()
+        self.tasks.clear()
         self._stalled = self._failure = None
         self._is_renewed = False
         self._exited = asyncio.get_running_loop().create_future()
@@ -223,11 +226,13 @@ class Jet:
                 raise
             finally:
                 self._dialogue.end_restore()
+        self.tasks.add(task)
         self._owner.on_restored(n_keys)
         return n_keys
 
     def forget(self, tasks: Collection[int]) -> None:
         """Have the script drop the state of tasks, behind the batches that were submitted."""
+        self.tasks.difference_update(tasks)
         self._send(pack_message(Kind.FORGET, sorted(tasks)))
 
     async def end(self) -> list[OutputFrame]:
@@ -333,6 +338,8 @@ class Jet:
         for name, refusal in message["refusals"]:
             log.warning("state.refused", jet=self.number, name=name, reason=refusal)
             self.kept = {**self.kept, name: (None, refusal)}
+        for event, fields in message["warnings"]:
+            log.warning(event, jet=self.number, **fields)
         if message["failure"] is not None:
             self._owner.on_jet_broken(self, load_error(message["failure"]))
             return

@@ -286,7 +286,8 @@ def test_a_key_in_two_tasks_is_warned_about_once(tmp_path):
     assert talk.figures["warnings"] == []
     talk.score(*keyed_records("D", "B", "A"), task=1)
     talk.commit()
-    assert talk.figures["warnings"] == [["key.split", {"key": "'B'"}]]
+    [[event, fields]] = talk.figures["warnings"]
+    assert (event, fields["key"], fields["tasks"]) == ("key.split", "'B'", [0, 1])
     talk.score(*keyed_records("A"), task=2)
     talk.commit()
     assert talk.figures["warnings"] == []
@@ -303,7 +304,7 @@ def test_a_key_that_is_put_back_in_one_task_and_comes_in_another_is_warned_about
     assert talk.figures["warnings"] == []
     talk.score(*keyed_records("A"), task=1)
     talk.commit()
-    assert talk.figures["warnings"] == [["key.split", {"key": "'A'"}]]
+    assert [fields["key"] for _, fields in talk.figures["warnings"]] == ["'A'"]
 
 
 def test_a_lifetime_ends_in_every_task_by_itself(tmp_path):

@@ -79,7 +79,7 @@ class FakeRunner:
 
     def say_changed(self, number, entries, *, is_last=True, **rest):
         """Answer a COMMIT, or a part of it."""
-        figures = {"n_keys": 1, "n_live": 1, "size_bytes": 9, "refusals": [], "failure": None}
+        figures = {"n_keys": 1, "n_live": 1, "size_bytes": 9, "refusals": [], "warnings": [], "failure": None}
         self.say(
             pack_message(Kind.CHANGED, {"number": number, "is_last": is_last, "entries": entries} | figures | rest)
         )
@@ -588,6 +588,17 @@ async def test_a_commit_gives_the_owner_what_has_changed_once_all_of_it_is_there
     [(entries, figures)] = bench.owner.changes
     assert entries == [Entry(SCOPE, b"", "total", b"7"), Entry(SCOPE, b"", "gone", None)]
     assert (figures.n_keys, figures.size_bytes) == (1, 9)
+
+
+@on_loop
+async def test_what_a_jet_warns_about_with_its_state_is_in_the_log(caplog):
+    bench = await Bench().ready()
+    bench.launcher.runners[0].silent.add(Kind.COMMIT)
+    bench.jet.commit()
+    bench.runner.say_changed(1, [], warnings=[("key.split", {"key": "'A'", "tasks": [0, 1]})])
+    await bench.until(lambda: bench.owner.changes)
+    [warned] = [record.msg for record in caplog.records if record.msg["event"] == "key.split"]
+    assert (warned["jet"], warned["key"], warned["tasks"]) == (1, "'A'", [0, 1])
 
 
 @on_loop
