@@ -15,14 +15,17 @@ export PIP_CERT ?= $(SSL_CERT_FILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint unit testbed bench torture train lock clean
+.PHONY: help demo demo-kafka test check lint unit testbed bench torture train lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: .venv/installed  ## From nothing to scores of real prices, and a picture of them in demo/out/
 	@$(RUN) -m demo.demo
+
+demo-kafka: .venv/installed  ## Scores of 20 stocks over Kafka, exactly once, with a kill -9 half-way
+	@$(RUN) -m demo.kafka
 
 test: lint .venv-train/installed testbed  ## Lint and every test, the real processes and a short training too
 	$(RUN) -m pytest

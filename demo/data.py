@@ -68,6 +68,12 @@ def read_packages(*, is_long: bool = False) -> Prices:
     return prepare(pd.concat([earlier[earlier.index < closes.index[0]], closes]), cpi, "skfolio and arch")
 
 
+def read_stocks(n_days: int) -> pd.DataFrame:
+    """Read the last closes of 20 stocks in the package `skfolio`: one row a trading day, one column a stock."""
+    table = pd.read_csv(_packaged("skfolio", "sp500_dataset.csv.gz"), index_col="Date", parse_dates=True)
+    return table.iloc[-n_days:].astype(float)
+
+
 def read_folder(folder: Path) -> Prices:
     """Read the tutorial's two files: ``sp500.csv`` (Yahoo) and ``CPIAUCSL.csv`` (FRED)."""
     closes = _read_column(folder / "sp500.csv", "Close")

@@ -68,6 +68,8 @@ def _settings(place: Place, places: Sequence[Place], folder: Path, security: Sec
         "auto.create.topics.enable": "false",
         "default.replication.factor": str(n_copies),
         "min.insync.replicas": str(n_in_sync),
+        # Records of a test may be as old as they like: brokers count the time to keep them from their own timestamps.
+        "log.retention.ms": "-1",
         # One partition each: they are made when first used, and the first to use them waits for it.
         "offsets.topic.num.partitions": "1",
         "offsets.topic.replication.factor": str(n_copies),
