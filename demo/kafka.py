@@ -160,8 +160,8 @@ def play(kafka: KafkaCluster) -> None:
     n_stocks, first, last = stocks.shape[1], stocks.index[0], stocks.index[-1]
     say(
         f"\n{stocks.size:,} closes of {n_stocks} stocks, {first:%B %Y} to {last:%B %Y}, are in the topic `prices` of\n"
-        f"{N_PARTITIONS} partitions. The key of a record is its stock, and for each the script keeps the last {N_STEPS}\n"
-        "closes: its state. Scores, state, and how far the prices were read are committed in one transaction.\n"
+        f"{N_PARTITIONS} partitions. A record's key is its stock. The script keeps the last {N_STEPS} closes of each:"
+        "\nits state. Scores, state, and how far the prices were read are committed in one transaction.\n"
     )
     seconds = score("undisturbed")
     expected = read_scores(kafka, "scores-undisturbed")
