@@ -59,6 +59,11 @@ class SchemaRegistry:
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
 
     @property
+    def native_url(self) -> str:
+        """Where Apicurio's own clients find it."""
+        return f"http://127.0.0.1:{self._port}/apis/registry/v2"
+
+    @property
     def process(self) -> ServerProcess:
         """The process of the last start."""
         if self._process is None:

@@ -14,14 +14,13 @@ from uuid import UUID
 
 @dataclass
 class StubRegistry:
-    """Answers as Confluent's does.
+    """Answers as Confluent's does. The GUID of a schema is its number.
 
     `status` and `body` are answered to everything while they are set. `refused` holds the subjects that take nothing
     new, `messages` what it says of that. With `user`, whoever is somebody else is turned away.
     """
 
     schemas: list[dict[str, Any]] = field(default_factory=list)
-    guids: dict[UUID, int] = field(default_factory=dict)
     subjects: dict[str, list[int]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     messages: list[str] | None = None
@@ -46,7 +45,7 @@ class StubRegistry:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/path"
 
-    def add(self, schema: object, /, subject: str = "", guid: UUID | None = None, **fields: Any) -> int:
+    def add(self, schema: object, /, subject: str = "", **fields: Any) -> int:
         """Keep a schema; return its number."""
         entry = {"schema": json.dumps(schema)} | fields
         if entry not in self.schemas:
@@ -54,8 +53,6 @@ class StubRegistry:
         number = self.schemas.index(entry) + 1
         if subject and number not in self.subjects.setdefault(subject, []):
             self.subjects[subject].append(number)
-        if guid is not None:
-            self.guids[guid] = number
         return number
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
@@ -68,7 +65,7 @@ class StubRegistry:
     def _routes(self) -> dict[str, Callable[..., tuple[int, Any]]]:
         return {
             r"GET /schemas/ids/(\d+)": lambda number: self._schema(int(number)),
-            r"GET /schemas/guids/(.+)": lambda guid: self._schema(self.guids.get(UUID(guid), 0)),
+            r"GET /schemas/guids/(.+)": lambda guid: self._schema(UUID(guid).int),
             r"GET /subjects/(.+)/versions/latest": lambda subject: self._version(subject, -1),
             r"GET /subjects/(.+)/versions/(\d+)": lambda subject, version: self._version(subject, int(version) - 1),
             r"POST /subjects/([^/]+)/versions": self._register,
@@ -90,13 +87,14 @@ class StubRegistry:
     def _find(self, subject: str, body: Any) -> tuple[int, Any]:
         for number in self.subjects.get(subject, []):
             if self.schemas[number - 1]["schema"] == body["schema"]:
-                return 200, {"id": number}
+                return 200, {"id": number, "guid": str(UUID(int=number))}
         return 404, {"error_code": 40403, "message": "Schema not found"}
 
     def _register(self, subject: str, body: Any) -> tuple[int, Any]:
         if subject in self.refused:
             return 409, {"error_code": 409, "message": "Schema being registered is incompatible"}
-        return 200, {"id": self.add(json.loads(body["schema"]), subject)}
+        number = self.add(json.loads(body["schema"]), subject)
+        return 200, {"id": number, "guid": str(UUID(int=number))}
 
     def _is_compatible(self, subject: str, body: Any) -> tuple[int, Any]:
         if subject not in self.subjects:
