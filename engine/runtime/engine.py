@@ -271,6 +271,7 @@ class Engine:
         async with self._verb:
             await self._shut(EngineError("The engine was reset."))
             self._dock.clear()
+            self.link.group = None
             self.manifold.crew = None
             self._crews.clear()
             self._record.forget()

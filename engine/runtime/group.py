@@ -105,7 +105,8 @@ class Group:
         self._lock = asyncio.Lock()
         self._wanted: set[int] = set()
         """What the group has given: a task that it takes away again is not restored to its end."""
-        self._is_over = False
+        self.is_over = False
+        """Whether the engine has left, or is about to."""
         self._takeovers: set[asyncio.Task[None]] = set()
         self._tallies: list[_Tally] = []
         self.restoring: dict[int, Restored] = {}
@@ -148,7 +149,7 @@ class Group:
 
     async def stop(self, *, is_leaving: bool) -> None:
         """Leave the group; what is not committed is left to whoever comes next."""
-        self._is_over = True
+        self.is_over = True
         for one in self.restoring.values():
             one.restoring.close()
         await asyncio.to_thread(self.fetcher.stop, is_leaving=is_leaving)
@@ -193,16 +194,16 @@ class Group:
 
     def _tell(self, listener: Callable[[], None]) -> None:
         def call() -> None:
-            if not self._is_over:
+            if not self.is_over:
                 listener()
 
         try:
             self._loop.call_soon_threadsafe(call)
         except RuntimeError:  # the loop is closed: the process ends
-            self._is_over = True
+            self.is_over = True
 
     def _wait_for(self, work: Coroutine[Any, Any, None], budget_s: float) -> None:
-        if self._is_over:
+        if self.is_over:
             work.close()
             return
         try:
@@ -243,11 +244,11 @@ class Group:
                 if any(fresh):
                     await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
             except EngineError as exc:
-                if not self._is_over:
+                if not self.is_over:
                     self._owner.on_broken(exc)
 
     def _is_wanted(self, task: int) -> bool:
-        return task in self._wanted and not self._is_over
+        return task in self._wanted and not self.is_over
 
     async def _take_over_task(self, task: int, places: Mapping[int, Place]) -> bool:
         """Take over one task, unless the group takes it away meanwhile; return whether nobody had it before."""

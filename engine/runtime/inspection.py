@@ -48,7 +48,7 @@ def inspect_engine(engine: Engine) -> EngineInfo:
 
 def _group_info(link: Link) -> GroupInfo | None:
     group, topics = link.group, link.topics
-    if group is None or topics is None:
+    if group is None or topics is None or group.is_over:
         return None
     return GroupInfo(
         topics.group,

@@ -73,7 +73,7 @@ class Link:
         self._on_step, self._is_volatile = on_step, is_volatile
         self._opened: Opened | None = None
         self.group: Group | None = None
-        """The group, once the engine is in it."""
+        """The group, once the engine has been in it; it tells what it was when the engine has left."""
 
     @property
     def topics(self) -> Topics | None:
@@ -169,15 +169,14 @@ class Link:
 
     async def hush(self) -> None:
         """Read no more; what the jets have is finished and committed, and what waits is left."""
-        if self.group is not None:
+        if self.group is not None and not self.group.is_over:
             self.group.fetcher.hush()
             await self._manifold.release(self.group.tasks)
 
     async def leave(self, *, is_leaving: bool = True) -> None:
         """Leave the group."""
-        group, self.group = self.group, None
-        if group is not None:
-            await group.stop(is_leaving=is_leaving)
+        if self.group is not None and not self.group.is_over:
+            await self.group.stop(is_leaving=is_leaving)
 
     async def close(self) -> None:
         """Let go of everything; commits are kept in the job's own store again."""
