@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from engine.errors import CommitAborted, DeliveryFailed, EngineError
 from engine.kafka.errors import broker_error
 
 # The names of librdkafka's own errors begin with an underscore.
 _TIMED_OUT, _PURGED = KafkaError._TIMED_OUT, {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
+_FATAL = KafkaError._FATAL  # noqa: SLF001
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001
 _LOST = {
     KafkaError.ILLEGAL_GENERATION,
@@ -30,6 +31,17 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
 }
 """What a topic says of a record that it will never take."""
+
+
+def reason_of(producer: Producer, error: KafkaException) -> KafkaError:
+    """Return what is wrong: `produce` of a producer that is beyond help says that it is, and `poll` of what it died."""
+    found: KafkaError = error.args[0]
+    if found.code() == _FATAL:
+        try:
+            producer.poll(0)
+        except KafkaException as exc:
+            found = exc.args[0]
+    return found
 
 
 def is_fenced(error: KafkaError) -> bool:
@@ -57,5 +69,5 @@ def failure_of(error: KafkaError, topic: str, servers: str) -> EngineError:
     if is_refused(error):
         said = broker_error(f"write to topic {topic!r}", error, servers)
         return DeliveryFailed(f"topic {topic!r}", getattr(said, "reason", str(said)))
-    is_lost = error.code() in _LOST or error.fatal() or is_fenced(error)
+    is_lost = error.code() in _LOST or error.code() == _FATAL or error.fatal() or is_fenced(error)
     return CommitAborted(error.str().rstrip("."), is_lost=is_lost)

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from engine.errors import BrokerUnreachable, CommitAborted, CommitUnknown, EngineError, EngineFenced
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
+from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, reason_of, timed_out
 from engine.log import get_logger
 
 log = get_logger(__name__)
@@ -122,7 +122,7 @@ class Transaction:
             try:
                 self._produce(producer, topic, records)
             except KafkaException as exc:
-                raise self._fail(topic, exc.args[0]) from exc
+                raise self._fail(topic, reason_of(producer, exc)) from exc
 
     def _produce(self, producer: Producer, topic: str, records: Iterable[Outbound]) -> None:
         produce = producer.produce
