@@ -72,6 +72,22 @@ class Folder:
         stream = given_stream(literal, self._library.schema, self.streams.read)
         return sample(stream, n_records, secrets=_secrets_dir())
 
+    def seek_stream(
+        self, stream: str, *, to: str | None = None, state: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """As `Client.seek_stream`."""
+        from engine.runtime.seeking import find_reading, seek_offsets
+        from engine.streams import given_stream, parse_descriptor, resolve_stream
+
+        if ":" in stream:
+            found = given_stream(stream, self._library.schema, self.streams.read)
+        else:
+            descriptor = parse_descriptor(self.streams.read(stream), stream)
+            found = resolve_stream(stream, descriptor, self._library.schema, self.streams.read)
+        reading = find_reading(found, _secrets_dir(), **fields)
+        is_kept = None if state is None else state == "keep"
+        return seek_offsets(reading, to, self._library, is_kept=is_kept).as_json()
+
 
 def _secrets_dir() -> Path:
     from engine.settings import Settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from engine.cli.assets import add_verbs, complete_name, name_argument
@@ -11,6 +13,7 @@ from engine.cli.report import SLOT_HEADINGS, next_step, slot_rows, tell_promise,
 from engine.cli.verb import VerbGroup
 from engine.errors import AssetNotFound, DescriptorError
 
+KEEP, CLEAR = "keep", "clear"
 OUTPUT = 1  # a slot that is written to, as what gets rejects is
 
 
@@ -127,3 +130,70 @@ def sample(desk: Desk, stream: str, count: int) -> None:
     print_records(values, is_binary=not all(map(is_readable, values)))
     if len(values) < count:
         talk(f"The stream has {counted(len(values), 'record')}.")
+
+
+@stream.command()
+@source_argument
+@click.option(
+    "--to", metavar="WHERE", help="earliest, latest, group, state, an offset, or a time such as 2026-11-21T09:30Z."
+)
+@click.option("--group", help="The consumer group.  [default: the stream's Group, or the model's name]")
+@click.option("--model", help="The model whose state belongs to the offsets.")
+@click.option("--slot", type=click.IntRange(min=0), help="The input slot of the stream, where the model has several.")
+@click.option("--partition", type=click.IntRange(min=0), help="Show, or move, this partition alone.")
+@click.option("--keep-state", "state", flag_value=KEEP, help="Go on with the state as it is.")
+@click.option("--clear-state", "state", flag_value=CLEAR, help="Forget the state of the partitions that are moved.")
+@output_option
+@pass_desk
+def seek(
+    desk: Desk,
+    stream: str,
+    to: str | None,
+    group: str | None,
+    model: str | None,
+    slot: int | None,
+    partition: int | None,
+    state: str | None,
+    form: str,
+) -> None:
+    """Show where the group of a Kafka STREAM stands, or move it with --to.
+
+    No engine may be in the group. The state that was committed with the offsets is moved with them, in one transaction:
+    say whether it is kept or forgotten. Where somebody else has moved one of them, "--to group" lets the state go on
+    where the group is, and "--to state" the group where the state is.
+
+    Examples: engine stream seek prices --model average
+              engine stream seek prices --model average --to earliest --clear-state
+              engine stream seek kafka:broker/prices --group average --to 2026-11-21T09:30Z --keep-state
+    """
+    standing = desk.assets.seek_stream(
+        stream, to=to, state=state, group=group, model=model, slot=slot, partition=partition
+    )
+    if form == "json":
+        print_json(standing)
+    else:
+        rows = ([one[name] for name in _PLACE] for one in standing["partitions"])
+        print_table([*_PLACE[:-1], "state"], rows)
+    for sentence in _told(standing, to, state):
+        talk(sentence)
+
+
+_PLACE = ("partition", "first", "last", "offset", "lag", "state_offset")
+
+
+def _told(standing: dict[str, Any], to: str | None, state: str | None) -> list[str]:
+    """Return what is to be said beside the numbers: what was done, and what does not agree."""
+    group, changelog = standing["group"], standing["changelog"]
+    if to is not None:
+        what = {KEEP: "kept", CLEAR: "forgotten"}.get(state or KEEP)
+        kept = f"The state in {changelog} belongs to these offsets now, and was {what}." if changelog else _STATELESS
+        return [f"Group {group!r} goes on at these offsets.", kept]
+    said = [f"In group {group!r} there are {', '.join(standing['members']) or 'no engines'}."]
+    if changelog is None:
+        return [*said, _STATELESS]
+    if any(one["offset"] != one["state_offset"] for one in standing["partitions"]):
+        said.append("The state does not belong to the offsets of the group: --to group or --to state says which holds.")
+    return said
+
+
+_STATELESS = "No state belongs to it."

@@ -97,6 +97,26 @@ class Client:
         answer = self._connection.request("POST", "/streams/sample", content=literal.encode(), params=params).json()
         return [base64.b64decode(record) for record in answer["records"]]
 
+    def seek_stream(self, stream: str, **fields: Any) -> dict[str, Any]:
+        """Return where the group of a Kafka stream stands, after it was moved where `fields` ask for it.
+
+        Parameters
+        ----------
+        stream : str
+            A name of the library, or a literal.
+        **fields
+            ``to``, ``state``, ``group``, ``model``, ``slot`` and ``partition``, as the server describes them.
+
+        Raises
+        ------
+        BrokerRefused
+            Engines are in the group.
+        """
+        answer: dict[str, Any] = self._connection.request(
+            "POST", "/streams/offsets", json={"stream": stream, **fields}
+        ).json()
+        return answer
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.errors import BrokerRefused
 from engine.kafka.brokers import Brokers
+from engine.kafka.connection import Connection
+from engine.kafka.errors import broker_error
 from engine.kafka.groups import find_group
 from engine.kafka.topics import READ, WRITE, Topic, find_topic, first_offsets, last_offsets
 
@@ -30,6 +32,7 @@ def check_input(brokers: Brokers, name: str, partition: int | None = None, group
         Nobody answers.
     """
     what = f"read topic {name!r}"
+    _make_consumer(brokers.connection, what)
     topic = find_topic(brokers, name, what)
     _require(topic.allows(READ), what, f"topic {name!r}", READ)
     if partition is not None and partition >= topic.n_partitions:
@@ -49,6 +52,7 @@ def check_input(brokers: Brokers, name: str, partition: int | None = None, group
 def check_output(brokers: Brokers, name: str) -> str:
     """Return, as a sentence, what can be written to; raises as `check_input`."""
     what = f"write to topic {name!r}"
+    _make_producer(brokers.connection, what)
     topic = find_topic(brokers, name, what)
     _require(topic.allows(WRITE), what, f"topic {name!r}", WRITE)
     return f"{_shape(topic)}, and can be written."
@@ -56,7 +60,29 @@ def check_output(brokers: Brokers, name: str) -> str:
 
 def check_topic(brokers: Brokers, name: str) -> str:
     """Return, as a sentence, what is there; raises as `check_input`."""
-    return f"{_shape(find_topic(brokers, name))}."
+    what = f"look at topic {name!r}"
+    _make_consumer(brokers.connection, what)
+    _make_producer(brokers.connection, what)
+    return f"{_shape(find_topic(brokers, name, what))}."
+
+
+def _make_consumer(connection: Connection, what: str) -> None:
+    """Look whether librdkafka takes the settings: of whoever only asks, those of readers and writers are kept away."""
+    from confluent_kafka import Consumer, KafkaException
+
+    try:
+        Consumer(connection.consumer(**{"group.id": "settings"})).close()
+    except KafkaException as exc:
+        raise broker_error(what, exc, connection.servers) from exc
+
+
+def _make_producer(connection: Connection, what: str) -> None:
+    from confluent_kafka import KafkaException, Producer
+
+    try:
+        Producer(connection.producer())
+    except KafkaException as exc:
+        raise broker_error(what, exc, connection.servers) from exc
 
 
 def _shape(topic: Topic) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ class KafkaReader:
         self._connection, self._topic = connection, topic
         self._is_bounded, self._max_record_bytes = is_bounded, max_record_bytes
         self._unread: set[int | None] = set(starts)
+        self.counts: Counter[int | None] = Counter()
+        """How many records were read of each partition."""
         self._is_closed = False
         self._turn = threading.Lock()
         # librdkafka wants a group in any case. Nothing is ever committed to this one, so that no broker hears of it.
@@ -86,6 +89,7 @@ class KafkaReader:
                 wait_s = give_up_at - time.monotonic()
                 messages = self._consumer.consume(max_records, max(min(wait_s, _SLICE_S), 0.0))
             records = [message for message in messages if not self._is_end(message)]
+            self.counts.update(message.partition() for message in records)
             if records or wait_s <= 0:
                 return self._batch(records)
 

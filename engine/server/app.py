@@ -17,12 +17,13 @@ from engine.runtime import Engine
 from engine.server.front import Front
 from engine.server.problem import MethodNotAllowed, RequestInvalid, RouteNotFound, problem_response
 from engine.server.route_index import RouteIndex
-from engine.server.routes import attachments, control, models, records, rejects, schemas, state, streams, watch
+from engine.server.routes import attachments, control, models, offsets, records, rejects, schemas, state, streams, watch
 from engine.server.service import Service
 from engine.settings import Settings
 
 _ROUTERS = [
-    module.router for module in (records, control, state, rejects, models, schemas, streams, attachments, watch)
+    module.router
+    for module in (records, control, state, rejects, models, schemas, streams, offsets, attachments, watch)
 ]
 _ABOUT = """Records go in, scores come out. Put a model and its schemas and streams into the library, load the model,
 attach a stream to each of its slots; then score records one at a time with `/score`, or hand them to `/input/{slot}`

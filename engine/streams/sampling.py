@@ -87,7 +87,7 @@ def _sample_topic(transport: KafkaTransport, first_record: int | str, n_records:
         begins = {each: max(firsts[each], starts[each] - n_back) for each in partitions}
         reader = KafkaReader(connection, topic, begins, is_bounded=True)
         values = _latest(_batches(reader, n_records), n_records)
-        if len(values) >= n_records or begins == firsts:
+        if all(reader.counts[each] >= n_records or begins[each] == firsts[each] for each in partitions):
             return values
         n_back *= _FURTHER_BACK
 
