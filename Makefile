@@ -15,7 +15,7 @@ export PIP_CERT ?= $(SSL_CERT_FILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-kafka test check lint unit testbed bench torture train lock clean
+.PHONY: help demo demo-kafka test check lint unit testbed bench torture torture-kafka train lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -52,6 +52,9 @@ bench: .venv/installed  ## Measure what a record costs; the figures of this mach
 
 torture: .venv/installed  ## Kill engines at work; nothing may be lost or come twice; KILLS=1000
 	$(RUN) -m engine torture --kills $(KILLS)
+
+torture-kafka: .venv/installed  ## The same with groups of engines, and brokers, of Kafka; KILLS=1000
+	$(RUN) -m testbed.torture --kills $(KILLS)
 
 train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.csv and CPIAUCSL.csv from there
 	.venv-train/bin/python -m demo.train $(if $(DATA),--data "$(DATA)")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import shlex
-import statistics
 import sys
 import tempfile
 import threading
@@ -19,7 +18,8 @@ import click
 
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
-from engine.cli.printing import output_option, print_json, print_table, talk
+from engine.cli.printing import output_option
+from engine.cli.torture_report import print_reports
 from engine.cli.verb import Verb
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RECORDS_PER_KILL = 400  # what the built-in scripts score between two kills, and a little more
 MAX_RECORDS = 20_000  # ten seconds of work: beyond that another pass begins
+GROUP_RECORDS = 6_000  # at least: so long that members can come and go
 N_KILLS = 50
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -42,6 +43,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--schema", multiple=True, metavar="NAME=FILE", help="As for engine run.")
 @click.option("--attachment", multiple=True, metavar="FILE", help="As for engine run.")
 @click.option("--encoding", metavar="NAME", help="As for engine run.")
+@click.option("--brokers", metavar="ADDRESS", help="Kill groups of engines between topics of this Kafka cluster.")
 @click.option("--engine", "program", hidden=True, metavar="COMMAND", help="What is killed, in place of this engine.")
 @output_option
 @pass_desk
@@ -57,6 +59,7 @@ def torture(
     names: tuple[str, ...],
     n_jobs: int | None,
     is_kept: bool,
+    brokers: str | None,
     program: str | None,
     form: str,
     **options: Any,
@@ -68,17 +71,25 @@ def torture(
     scripts and inputs of the engine's own go through every case. The exit code is 0 when nothing was lost and nothing
     came twice. INPUT must take longer than an engine takes to commit: where nothing was resumed, the exit code is 1.
 
+    With --brokers, groups of engines read one topic and write another, and worse is done to them: members join and
+    leave, stand still for longer than the group waits, have their transactions aborted, and meet records that take long
+    or never end. Topics and groups whose names begin with engine-torture- are made, and removed again.
+
     Examples: engine torture model_scripts/average.py prices.jsons
               engine torture --kills 200
               engine torture --case rest-disk --case http --seed 7
+              engine torture --brokers localhost:9092
     """
-    from engine.torture import CASES, engine_environ
+    from engine.torture import engine_environ
 
     if script is not None and input is None:
         raise click.UsageError("INPUT is missing: a file with what SCRIPT is to score.")
-    if unknown := [name for name in names if name not in CASES]:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(CASES)}.", param_hint="--case")
-    chosen = names or (tuple(CASES) if script is None else ("file",))
+    if script is not None and brokers is not None:
+        raise click.UsageError("--brokers goes with scripts of the engine's own, not with SCRIPT.")
+    cases = _cases(brokers)
+    if unknown := [name for name in names if name not in cases]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(cases)}.", param_hint="--case")
+    chosen = names or (cases if script is None else ("file",))
     seed = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
     command = shlex.split(program) if program else [sys.executable, "-m", "engine"]
     with _folder(is_kept=is_kept) as folder, _bar(n_kills) as on_kill:
@@ -89,13 +100,53 @@ def torture(
             share = n_kills // len(chosen) + (nth < n_kills % len(chosen))
             place = folder / chosen[nth]
             place.mkdir()
+            if brokers is not None:
+                return kill_group(chosen[nth], place, command, brokers, max(share, 1), seed + nth, is_kept, on_kill)
             subject = _subject(chosen[nth], place, command, engine_environ(), script, input, share, desk, options)
             return kill_engines(subject, max(share, 1), seed + nth, is_kept=is_kept, on_kill=on_kill)
 
         with ThreadPoolExecutor(n_jobs or len(os.sched_getaffinity(0))) as pool:
             reports = list(pool.map(work, range(len(chosen))))
-    _print(reports, seed, form)
+    print_reports(reports, seed, form)
     ctx.exit(exits.OK if all(report.is_right for report in reports) else exits.FAILURE)
+
+
+def _cases(brokers: str | None) -> tuple[str, ...]:
+    """Return the names of the cases: those over Kafka where there are brokers, but for those that would stop them."""
+    if brokers is None:
+        from engine.torture import CASES
+
+        return tuple(CASES)
+    from engine.torture.kafka import GROUP_CASES
+
+    return tuple(name for name, case in GROUP_CASES.items() if not case.needs_bouncer)
+
+
+def kill_group(
+    name: str,
+    place: Path,
+    command: Sequence[str],
+    address: str,
+    n_kills: int,
+    seed: int,
+    is_kept: bool,
+    on_kill: Callable[[], None],
+) -> Report:
+    """Hurt groups of a case over Kafka, and return what came of it."""
+    from engine.torture import engine_environ
+    from engine.torture.kafka import GROUP_CASES, Brokers, GroupSubject, torture_group
+
+    n_records = min(max(n_kills * RECORDS_PER_KILL, GROUP_RECORDS), MAX_RECORDS)
+    subject = GroupSubject(
+        GROUP_CASES[name],
+        place,
+        command,
+        engine_environ(),
+        Brokers(address),
+        name=f"engine-torture-{os.getpid()}",
+        n_records=n_records,
+    )
+    return torture_group(subject, n_kills, seed, is_kept=is_kept, on_kill=on_kill)
 
 
 def _subject(
@@ -150,55 +201,3 @@ def _bar(n_kills: int) -> Iterator[Callable[[], None]]:
                 progress.advance(bar)
 
         yield advance
-
-
-def _print(reports: Sequence[Report], seed: int, form: str) -> None:
-    recoveries_s = [second for report in reports for second in report.recoveries_s]
-    totals = {
-        "kills": sum(report.n_kills for report in reports),
-        "lost": sum(report.n_lost for report in reports),
-        "repeated": sum(report.n_repeated for report in reports),
-        "recovery_p50_s": round(statistics.median(recoveries_s), 3) if recoveries_s else 0.0,
-        "recovery_max_s": round(max(recoveries_s, default=0.0), 3),
-    }
-    if form == "json":
-        print_json({"seed": seed, **totals, "cases": [_case(report) for report in reports]})
-        return
-    headings = ("Case", "Kills", "Step", "Random", "Jet", "Passes", "Outputs", "Lost", "Repeated", "p50 s", "max s")
-    print_table(headings, map(_row, reports))
-    for report in reports:
-        for reason in [report.note] * bool(report.note) + report.reasons:
-            talk(f"{report.name}: {reason}")
-    talk(f"seed {seed}")
-    click.echo(" ".join(f"{name} {value}" for name, value in totals.items()))
-
-
-def _row(report: Report) -> list[Any]:
-    return [
-        report.name,
-        report.n_kills,
-        *(report.kills.get(way, 0) for way in ("step", "random", "jet")),
-        report.n_passes,
-        report.n_outputs,
-        report.n_lost,
-        report.n_repeated,
-        round(report.recovery_p50_s, 2),
-        round(report.recovery_max_s, 2),
-    ]
-
-
-def _case(report: Report) -> dict[str, Any]:
-    return {
-        "case": report.name,
-        "kills": report.n_kills,
-        "by": report.kills,
-        "passes": report.n_passes,
-        "outputs": report.n_outputs,
-        "lost": report.n_lost,
-        "repeated": report.n_repeated,
-        "ended": report.n_ended,
-        "recovery_p50_s": round(report.recovery_p50_s, 3),
-        "recovery_max_s": round(report.recovery_max_s, 3),
-        "reasons": report.reasons,
-        "note": report.note,
-    }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 STOP_TIMEOUT_S = 60.0  # a drain has two halves of 30 s
@@ -75,6 +76,23 @@ class Victim:
             except OSError:
                 continue  # it has ended
         return False
+
+    def freeze(self) -> None:
+        """Make it and its children stand still, as a machine that hangs: its connections stay open."""
+        for pid in (self._process.pid, *self._children()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on after `freeze`."""
+        for pid in (*self._children(), self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to end in order."""
+        if self._process.poll() is None:
+            self._process.terminate()
 
     def _children(self) -> list[int]:
         found = []

@@ -1,0 +1,203 @@
+"""A group at work on one input, and what happens to its members until the input is through."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from engine.torture.kafka.cases import Course, GroupSubject
+from engine.torture.kafka.members import Member
+from engine.torture.kafka.recovery import Recovery
+from engine.torture.kafka.troubles import FENCED_S, Troublemaker
+from engine.torture.kills import Life, Plan, Way
+from engine.torture.stages import TortureFailed
+
+if TYPE_CHECKING:
+    from engine.torture.kafka.campaign import GroupReport
+
+POLL_S = 0.02  # what a recovery time is exact to; a question to the brokers takes one or two milliseconds
+STEP_PATIENCE_S = 6.0
+"""An engine that has worked so long does not reach its step any more; it is killed at once."""
+
+STUCK_S = 90.0
+"""A group that does not get on for so long is taken as stuck: a bounced broker, and then a session that runs out."""
+
+SPARED_SHARE = 0.4
+"""How many engines live on where there is other trouble: who is dead cannot be frozen."""
+
+STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""How a run ends that was asked to: in order, or as a shell counts it."""
+
+
+class Group:
+    """The members of a group, on one pass over the input.
+
+    Parameters
+    ----------
+    subject : GroupSubject
+        The input.
+    course : Course
+        This pass.
+    plan : Plan
+        Who is killed when.
+    n_troubles : int
+        How much trouble of each kind there should be.
+    report : GroupReport
+        Takes what happens.
+    rng : random.Random
+        Decides.
+    on_kill : callable
+        Called for each kill.
+    """
+
+    def __init__(
+        self,
+        subject: GroupSubject,
+        course: Course,
+        plan: Plan,
+        n_troubles: int,
+        report: GroupReport,
+        rng: random.Random,
+        on_kill: Callable[[], None],
+    ) -> None:
+        self.subject, self.course, self.report = subject, course, report
+        self._plan, self._n_troubles, self._rng, self._on_kill = plan, n_troubles, rng, on_kill
+        self._members = [self._member(f"m{nth}") for nth in range(subject.case.n_members)]
+        self._n_guests = 0
+        self._troubles = Troublemaker(
+            subject.case.troubles,
+            subject.brokers,
+            subject.bouncer,
+            course.group,
+            subject.session_ms / 1e3,
+            rng,
+            self._invite,
+        )
+        self._places: dict[int, int] = {}
+        self._moved_s = time.monotonic()
+        self._recovery = Recovery(subject.ends)
+
+    def _member(self, name: str, *, is_guest: bool = False) -> Member:
+        command = [*self.subject.command, *self.course.arguments(name)]
+        return Member(name, command, self.course.folder, self.subject.environ, is_guest=is_guest)
+
+    def _invite(self) -> None:
+        self._n_guests += 1
+        guest = self._member(f"guest{self._n_guests}", is_guest=True)
+        self._members.append(guest)
+        guest.start(None)
+
+    def run(self) -> None:
+        """Have the input scored, whatever happens.
+
+        Raises
+        ------
+        TortureFailed
+            An engine ended that nobody hurt, or the group does not get on.
+        """
+        for member in self._members:
+            self._start(member)
+        while not self._look():
+            now_s = time.monotonic()
+            for member in list(self._members):
+                self._attend(member, now_s)
+            made = self._troubles.look(self._members, now_s, is_over=self._is_over)
+            if made is not None:
+                self.report.troubles[made.value] += 1
+                self._recovery.disturb()
+        self._troubles.close(self._members)
+        self._end()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether enough was done."""
+        return self._plan.is_over and self.report.has_troubles(self.subject.case.troubles, self._n_troubles)
+
+    def _start(self, member: Member) -> None:
+        if not self.report.has_resumed:
+            self.report.has_resumed = any(self._places.values())
+        is_spared = bool(self.subject.case.troubles) and self._rng.random() < SPARED_SHARE
+        member.start(None if is_spared else self._plan.draw())
+
+    def _look(self) -> bool:
+        """Look how far the group is; return whether the input is through."""
+        time.sleep(POLL_S)
+        places, now_s = self.subject.committed(self.course), time.monotonic()
+        if places is None:
+            return False
+        if any(places.get(nth, 0) < place for nth, place in self._places.items()):
+            raise TortureFailed(f"The group went back from {self._places} to {places}.", self._tails())
+        if places != self._places:
+            self._places, self._moved_s = places, now_s
+            for member in self._members:
+                if member.worked_s is None:
+                    member.worked_s = now_s
+        elif now_s - self._moved_s > STUCK_S:
+            raise TortureFailed(
+                f"The group stands at {places} for {STUCK_S:g} s, and the end is {self.subject.ends}.", self._tails()
+            )
+        if (found := self._recovery.look(places, self._members)) is not None:
+            self.report.recoveries_s.append(found.from_assignment_s)
+            self.report.totals_s.append(found.total_s)
+        return all(places.get(nth, 0) >= end for nth, end in self.subject.ends.items())
+
+    def _attend(self, member: Member, now_s: float) -> None:
+        """Let a member live its life."""
+        victim, life = member.victim, member.life
+        if (code := victim.poll()) is not None:
+            self._bury(member, code, now_s)
+            return
+        if life is None or member.is_frozen or member.is_leaving:
+            return
+        if life.jet_delay_s is not None and member.worked_s is not None and not member.is_jet_killed:
+            if now_s > member.worked_s + life.jet_delay_s:
+                member.is_jet_killed = True
+                if victim.kill_jet():
+                    self._note(Way.JET)
+        elif _is_time(life, member, now_s) and victim.kill():
+            self._note(Way.RANDOM)
+            self._start(member)
+
+    def _bury(self, member: Member, code: int, now_s: float) -> None:
+        """Look how an engine has ended, and start the next one."""
+        if member.is_guest and member.is_leaving and code in (*STOPPED, -signal.SIGKILL):
+            self._members.remove(member)
+            return
+        if code == -signal.SIGKILL and member.life is not None and member.life.step:
+            self._note(Way.STEP, member.life.step)
+        elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S):
+            self.report.n_ended += 1
+        else:
+            raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", member.log_tail())
+        self._start(member)
+
+    def _note(self, way: Way, step: str = "") -> None:
+        self._plan.note(way, step)
+        self._recovery.begin(self._places)
+        self._on_kill()
+
+    def _end(self) -> None:
+        """Have every engine end in order: those of zombies, and of guests, too."""
+        for member in self._members:
+            member.leave()
+        for member in self._members:
+            if (code := member.victim.stop()) not in STOPPED:
+                raise TortureFailed(f"An engine was stopped and ended with exit code {code}.", member.log_tail())
+
+    def _tails(self) -> str:
+        return "\n".join(member.log_tail() for member in self._members)
+
+    def close(self) -> None:
+        """Kill whoever is left."""
+        self._troubles.close(self._members)
+        for member in self._members:
+            member.end()
+
+
+def _is_time(life: Life, member: Member, now_s: float) -> bool:
+    if life.is_early:
+        return now_s > member.victim.started_s + life.delay_s
+    return member.worked_s is not None and now_s > member.worked_s + (STEP_PATIENCE_S if life.step else life.delay_s)
