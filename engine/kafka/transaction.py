@@ -209,7 +209,7 @@ class Transaction:
             try:
                 self._send(producer, offsets, membership, note)
             except KafkaException as exc:
-                raise self._taken_back(exc.args[0]) from exc
+                raise self._taken_back(exc.args[0], ", ".join(sorted({topic for topic, _ in offsets}))) from exc
             self._on_step("sent")
             self._end(producer)
             self._began_s = None
@@ -257,9 +257,9 @@ class Transaction:
         began_s = self._clock() if self._began_s is None else self._began_s
         return max(began_s + TIMEOUT_S - self._clock(), _STEP_S)
 
-    def _taken_back(self, error: KafkaError) -> EngineError:
+    def _taken_back(self, error: KafkaError, topic: str) -> EngineError:
         """Abort after an error, and return what it means."""
-        failure = self._fail("", error)
+        failure = self._fail(topic, error)
         try:
             self.abort()
         except EngineFenced as fenced:

@@ -1,0 +1,131 @@
+"""The transactions of a producer, against the brokers that librdkafka has inside: they know no committed from aborted.
+
+What is seen of a transaction, and what becomes of one that fails, is tested with real brokers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from engine.errors import BrokerUnreachable, CommitAborted, DeliveryFailed
+from engine.kafka import transaction as module
+from engine.kafka.connection import Connection
+from engine.kafka.transaction import Transaction
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[str]:
+    """Return the address of brokers inside a producer."""
+    inside = Producer({"bootstrap.servers": "unused:1", "test.mock.num.brokers": 1})
+    (broker,) = inside.list_topics(timeout=10).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    del inside
+
+
+@pytest.fixture
+def transaction(servers: str, request: pytest.FixtureRequest) -> Iterator[Transaction]:
+    transaction = Transaction(Connection(servers), request.node.name)
+    transaction.init()
+    yield transaction
+    transaction.close()
+
+
+def records_of(servers: str, topic: str) -> list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]]:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(4)])
+    found, n_ends = [], 0
+    while n_ends < 4:
+        message = consumer.poll(10)
+        assert message is not None
+        if message.error() is not None:
+            n_ends += 1
+        else:
+            found.append((message.key(), message.value(), message.headers()))
+    consumer.close()
+    return found
+
+
+def test_a_transaction_begins_with_the_first_record_and_ends_with_the_commit(
+    servers: str, transaction: Transaction
+) -> None:
+    assert not transaction.is_open
+    transaction.produce("begins", b"a", b"k", headers=(("h", b"1"), ("h", b"2")))
+    assert transaction.is_open
+    transaction.commit({})
+    assert not transaction.is_open
+    assert records_of(servers, "begins") == [(b"k", b"a", [("h", b"1"), ("h", b"2")])]
+
+
+def test_a_commit_of_nothing_is_nothing(transaction: Transaction) -> None:
+    transaction.commit({})
+    transaction.abort()
+    assert not transaction.is_open
+
+
+def test_steps_are_told_when_all_is_sent_and_nothing_committed(servers: str) -> None:
+    steps: list[tuple[str, bool]] = []
+    transaction = Transaction(
+        Connection(servers), "steps", on_step=lambda step: steps.append((step, transaction.is_open))
+    )
+    transaction.init()
+    transaction.produce("steps", b"a")
+    transaction.commit({})
+    assert steps == [("sent", True)]
+    transaction.close()
+
+
+def test_offsets_are_committed_without_a_record(servers: str, transaction: Transaction) -> None:
+    transaction.produce("offsets", b"so that there is such a topic")
+    transaction.commit({})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "offsets"})
+    consumer.assign([TopicPartition("offsets", 0, 0)])
+    transaction.commit({("offsets", 0): 7, ("offsets", 3): 9}, consumer.consumer_group_metadata(), "note")
+    places = consumer.committed([TopicPartition("offsets", 0), TopicPartition("offsets", 3)], 10)
+    assert [(place.offset, place.metadata) for place in places] == [(7, "note"), (9, "note")]
+    consumer.close()
+
+
+def test_more_records_than_there_is_room_for_wait_for_it(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_N_QUEUED", 100)
+    transaction = Transaction(Connection(servers), "room")
+    transaction.init()
+    transaction.write("room", ((b"%d" % number, None, 0, None, ()) for number in range(5000)))
+    transaction.commit({})
+    assert [value for _, value, _ in records_of(servers, "room")] == [b"%d" % number for number in range(5000)]
+    transaction.close()
+
+
+def test_what_was_half_written_gets_into_no_transaction_until_it_is_taken_back(transaction: Transaction) -> None:
+    def records() -> Iterator[tuple[bytes, None, int, None, tuple[()]]]:
+        yield b"a", None, 0, None, ()
+        yield b"x" * (19 << 20), None, 0, None, ()  # longer than any message
+
+    with pytest.raises(DeliveryFailed, match="larger than the topic takes"):
+        transaction.write("half", records())
+    with pytest.raises(DeliveryFailed):
+        transaction.produce("half", b"b")
+    with pytest.raises(DeliveryFailed):
+        transaction.commit({})
+    transaction.abort()
+    transaction.produce("half", b"c")
+    transaction.commit({})
+
+
+def test_who_was_closed_writes_nothing_any_more(servers: str) -> None:
+    transaction = Transaction(Connection(servers), "closed")
+    transaction.init()
+    transaction.produce("closed", b"a")
+    transaction.close()
+    assert (transaction.is_open, transaction.is_closed) == (False, True)
+    with pytest.raises(CommitAborted) as caught:
+        transaction.produce("closed", b"b")
+    assert caught.value.is_lost
+
+
+def test_brokers_that_do_not_answer_are_named() -> None:
+    transaction = Transaction(Connection("127.0.0.1:1"), "nobody")
+    with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1:"):
+        transaction.init(0.5)
