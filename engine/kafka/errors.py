@@ -49,7 +49,7 @@ _REFUSED: Mapping[str, _Saying] = {
     "TOPIC_EXCEPTION": _Saying("that is no name of a topic", "Name another in Topic."),
     "TOPIC_AUTHORIZATION_FAILED": _Saying(
         "the user has no permission for the topic",
-        "Add an ACL for it: READ for an input, WRITE for an output, both with CREATE and DESCRIBE_CONFIGS for a changelog.",
+        "Add an ACL for it: READ for an input, WRITE for an output; both, CREATE and DESCRIBE_CONFIGS for a changelog.",
     ),
     "GROUP_AUTHORIZATION_FAILED": _Saying("the user has no permission for the group", "Add an ACL for it: READ."),
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": _Saying(
