@@ -69,7 +69,8 @@ def _fence_info(engine: Engine) -> FenceInfo | None:
     if fence is None:
         return None
     age_s = None if committer.committed_s is None else time.monotonic() - committer.committed_s
-    troubles = [committer.trouble, *(f"Slot {one.slot}: {one.trouble}" for one in manifold.all_outlets if one.trouble)]
+    outlets = (f"Slot {one.slot}: {one.trouble}" for one in manifold.all_outlets if one.trouble)
+    troubles = [committer.trouble, *outlets, *manifold.schemas.waits_for]
     return FenceInfo(fence.number, age_s, " ".join(filter(None, troubles)))
 
 

@@ -111,6 +111,7 @@ def test_while_the_registry_is_away_a_record_waits_is_not_late_and_then_goes_on(
         await engine.accept(0, [HALF])
         while not engine.manifold.schemas.waits_for:
             await asyncio.sleep(0)
+        assert f"No schema registry answers at {stub.url}" in engine.inspect().fence.trouble
         loop = asyncio.get_running_loop()
         [jet] = engine.manifold.crew.jets
         pid = jet.pid
@@ -120,6 +121,7 @@ def test_while_the_registry_is_away_a_record_waits_is_not_late_and_then_goes_on(
         stub.status = 0
         assert [json.loads(value) for value in await outputs(engine, 1)] == [1.0]
         assert engine.manifold.crew.jets[0].pid == pid
+        assert engine.inspect().fence.trouble == ""
         assert engine.rejected() == []
 
 
