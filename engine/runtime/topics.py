@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.errors import SlotsUnfit
 from engine.kafka.connection import Connection, Setting
+from engine.kafka.names import changelog_name, fixed_transactional_id, transactional_id
 from engine.kafka.places import Inlet
 from engine.registry import Model
 from engine.settings import Settings
@@ -15,7 +15,6 @@ from engine.streams import KafkaTransport, Stream
 from engine.streams.connecting import connection_of
 
 _SECURITY = ("security.", "sasl.", "ssl.")
-_FOREIGN = re.compile(r"[^A-Za-z0-9._-]")  # what names of topics and members have not
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +53,13 @@ class Topics:
     @property
     def changelog(self) -> str:
         """The name of the topic with the state."""
-        return _FOREIGN.sub("_", f"{self.group}-{self.model}-changelog")
+        return changelog_name(self.group, self.model)
 
     def transactional_id(self, instance: str) -> str:
         """Return the name under which the engine writes: a second one of it shuts the first one out."""
         if self.partition is None:
-            return _FOREIGN.sub("_", f"{self.group}-{instance}")
-        slots = "-".join(str(inlet.slot) for inlet in self.inlets)
-        return _FOREIGN.sub("_", f"{self.group}-{self.model}-{slots}-{self.partition}")
+            return transactional_id(self.group, instance)
+        return fixed_transactional_id(self.group, self.model, (inlet.slot for inlet in self.inlets), self.partition)
 
 
 def find_topics(streams: Mapping[int, Stream], model: Model, settings: Settings) -> Topics | None:

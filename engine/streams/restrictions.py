@@ -189,6 +189,7 @@ _OFFSET_STREAM_NOTE = (
     "Transport is kafka-offset: what is written there is let go, since offsets are committed together with the outputs"
     " of their records. Take the stream out of the model when you can."
 )
+_BATCHING_NOTE = "Batching changes nothing for Kafka: what has arrived is scored, and a commit writes what was scored."
 _CLEAR_NOTE = "The password is sent to the broker in the clear: take the Protocol SASL_SSL, or a SCRAM Mechanism."
 
 
@@ -201,6 +202,10 @@ def _commits_itself(descriptor: StreamDescriptor) -> bool:
     return isinstance(descriptor.transport, KafkaTransport) and not descriptor.transport.commit_offset
 
 
+def _batches_kafka(descriptor: StreamDescriptor) -> bool:
+    return isinstance(descriptor.transport, KafkaTransport) and "batching" in descriptor.model_fields_set
+
+
 def _sends_clear_password(descriptor: StreamDescriptor) -> bool:
     security = descriptor.transport.security if isinstance(descriptor.transport, KafkaFields) else None
     return security is not None and not security.is_tls and security.mechanism == "PLAIN"
@@ -209,6 +214,7 @@ def _sends_clear_password(descriptor: StreamDescriptor) -> bool:
 _NOTES: Sequence[tuple[str, Callable[[StreamDescriptor], bool]]] = (
     (_SPLIT_NOTE, _is_split),
     (_OFFSET_NOTE, _commits_itself),
+    (_BATCHING_NOTE, _batches_kafka),
     (_OFFSET_STREAM_NOTE, lambda descriptor: isinstance(descriptor.transport, KafkaOffsetTransport)),
     (_CLEAR_NOTE, _sends_clear_password),
 )

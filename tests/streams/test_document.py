@@ -10,9 +10,10 @@ from engine.streams.words import ENVELOPES_NOT_BUILT, TRANSPORTS_NOT_BUILT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "streams.md").read_text()
+KAFKA = (ROOT / "docs" / "kafka.md").read_text()
 
 
-@pytest.mark.parametrize("source", re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
+@pytest.mark.parametrize("source", re.findall(r"```json\n(.*?)```", TEXT + KAFKA, re.DOTALL))
 def test_a_documented_descriptor_holds(source):
     descriptor = parse_descriptor(source)
     slot = 0 if "input" in descriptor.transport.directions else 1

@@ -155,6 +155,7 @@ def test_rest_with_an_envelope_is_allowed_with_a_note():
     [
         (kafka(CommitOffset=False), 0, "CommitOffset changes nothing"),
         (OFFSETS, 1, "what is written there is let go"),
+        ({**KAFKA, "Batching": None}, 0, "Batching changes nothing"),
         (
             kafka(
                 Security={
