@@ -48,6 +48,9 @@ def print_engine(info: Mapping[str, Any]) -> None:
     if info.get("fence"):
         print()
         print_table(("Commit", "Age", "Keys", "State"), [_fence_row(info)])
+    if group := info.get("group"):
+        print()
+        _print_group(group)
     if info["rejects"]:
         print()
         print_table(
@@ -61,6 +64,34 @@ def print_engine(info: Mapping[str, Any]) -> None:
         talk(f"\nThe next commit waits: {info['fence']['trouble']}")
     if info["error"]:
         talk(f"\n{info['error']}")
+
+
+def _print_group(group: Mapping[str, Any]) -> None:
+    instance = group["instance"] or "(none)"
+    print_table(
+        ("Group", "Instance", "Partitions", "Lag", "Rebalances", "State in"),
+        [(group["name"], instance, len(group["partitions"]), _lag(group), group["n_rebalances"], group["changelog"])],
+    )
+    if group["partitions"]:
+        print()
+        print_table(
+            ("Slot", "Topic", "Partition", "Goes on at", "Ends at", "Lag"),
+            (
+                (one["slot"], one["topic"], one["partition"], one["position"], one["end"], one["lag"])
+                for one in group["partitions"]
+            ),
+        )
+    for one in group["restoring"]:
+        left = f", {one['left_s']:.0f} s left" if one["left_s"] is not None else ""
+        waits = f", and waits: {one['waits_for']}" if one["waits_for"] else ""
+        talk(f"The state of partition {one['partition']}: {one['n_read']} of {one['n_total']} records{left}{waits}.")
+    if group["trouble"]:
+        talk(f"\nThe group waits: {group['trouble']}")
+
+
+def _lag(group: Mapping[str, Any]) -> int | None:
+    lags = [one["lag"] for one in group["partitions"]]
+    return None if None in lags else sum(lags)
 
 
 def _fence_row(info: Mapping[str, Any]) -> Sequence[Any]:

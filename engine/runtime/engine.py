@@ -462,7 +462,7 @@ class Engine:
         """Return what is promised for the streams that are attached and for the state, a sentence each."""
         crew = self.manifold.crew
         return [
-            *promise_of(self.streams.items(), is_volatile=self.is_volatile),
+            *promise_of(self.streams.items(), self.link.topics, is_volatile=self.is_volatile),
             *(f"{refusal} It begins anew after a crash or a restart." for refusal in (crew.unkept if crew else ())),
         ]
 
