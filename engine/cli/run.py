@@ -55,7 +55,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("output", default="-", metavar="[OUTPUT]")
 @click.option("--slot", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0.")
 @model_options
-@click.option("--instance", metavar="NAME", help="Of the engine in a consumer group.  [env var: ENGINE_INSTANCE]")
+@click.option("--instance", metavar="NAME", envvar="ENGINE_INSTANCE", help="Of the engine in a consumer group.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
 @click.option("--resume", "is_resuming", is_flag=True, help="Go on where the same run was stopped, or crashed.")
 @pass_desk
