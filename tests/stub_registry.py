@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,10 +29,13 @@ class StubRegistry:
     body: bytes = b""
     user: str = ""
     requests: list[str] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
@@ -43,7 +47,7 @@ class StubRegistry:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/path"
+        return f"http{'' if self.tls is None else 's'}://127.0.0.1:{self._server.server_address[1]}/path"
 
     def add(self, schema: object, /, subject: str = "", **fields: Any) -> int:
         """Keep a schema; return its number."""

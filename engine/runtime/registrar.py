@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from engine.channel import SchemaAnswer
@@ -28,7 +29,7 @@ class _Question(NamedTuple):
 
 
 class Registrar:
-    """Answers questions one after the other.
+    """Answers questions one after the other. While the registry is away, a new one is tried at once.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Registrar:
         """A sentence that says why there is no answer, while there is none."""
         self._registry, self._pause_s = registry, pause_s
         self._questions: SimpleQueue[_Question | None] = SimpleQueue()
-        self._closing = threading.Event()
+        self._is_closing = False
         self._thread: threading.Thread | None = None
 
     @property
@@ -62,6 +63,7 @@ class Registrar:
             Ask again while the registry is away. Otherwise that is the answer.
         """
         question = _Question(find, is_patient, Future())
+        question.answer.set_running_or_notify_cancel()  # it can be forgotten, but not taken back
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
             self._thread.start()
@@ -70,7 +72,7 @@ class Registrar:
 
     async def close(self) -> None:
         """Ask nothing more; what was asked is not answered."""
-        self._closing.set()
+        self._is_closing = True
         if self._thread is None:
             self._registry.close()
         else:
@@ -78,29 +80,37 @@ class Registrar:
             await asyncio.to_thread(self._thread.join, CLOSE_S)
 
     def _run(self) -> None:
-        while (question := self._questions.get()) is not None and not self._closing.is_set():
+        waiting, n_failed = deque[_Question](), 0
+        while (question := self._next(waiting, n_failed)) is not None and not self._is_closing:
             try:
-                answer = self._find(question)
+                answer = question.find(self._registry)
+            except RegistryUnreachable as exc:
+                n_failed += 1
+                self._note(exc)
+                if question.is_patient:
+                    waiting.append(question)
+                else:
+                    question.answer.set_exception(exc)
+                continue
             except Exception as exc:  # noqa: BLE001 -- whoever asked is told, whatever it is
                 question.answer.set_exception(exc)
             else:
                 question.answer.set_result(answer)
+            if n_failed:
+                log.info("registry.resumed", url=self.name, n_tries=n_failed)
+            self.waits_for, n_failed = "", 0
         self._registry.close()
 
-    def _find(self, question: _Question) -> SchemaAnswer:
-        n_tries = 0
-        while True:
-            try:
-                answer = question.find(self._registry)
-            except RegistryUnreachable as exc:
-                if not self.waits_for:
-                    log.warning("registry.waits", url=self.name, reason=exc.reason)
-                self.waits_for = str(exc)
-                n_tries += 1
-                if not question.is_patient or self._closing.wait(self._pause_s(n_tries)):
-                    raise
-            else:
-                if self.waits_for:
-                    self.waits_for = ""
-                    log.info("registry.resumed", url=self.name, n_tries=n_tries)
-                return answer
+    def _next(self, waiting: deque[_Question], n_failed: int) -> _Question | None:
+        """Return what is to be asked: what is new, and after a pause what was asked before."""
+        if waiting and not n_failed:
+            return waiting.popleft()
+        try:
+            return self._questions.get(timeout=self._pause_s(n_failed) if waiting else None)
+        except Empty:
+            return waiting.popleft()
+
+    def _note(self, error: RegistryUnreachable) -> None:
+        if not self.waits_for:
+            log.warning("registry.waits", url=self.name, reason=error.reason)
+        self.waits_for = str(error)

@@ -280,6 +280,32 @@ async def test_a_registry_that_is_away_keeps_nothing_from_being_attached(stub):
 
 
 @on_loop
+async def test_who_attaches_a_stream_does_not_wait_behind_a_record_that_waits(stub):
+    number = stub.add(PRICE)
+    stub.status = 503
+    async with opened(lambda _: 3600.0) as desk:
+        question = Question(desk, stream_of(stub), number)
+        while not desk.waits_for:
+            await asyncio.sleep(0)
+        await desk.check(model_of(s1=PRICE), {1: stream_of(stub)})
+        assert question.replies == []
+        stub.status = 0
+        await desk.check(model_of(s1=PRICE), {1: stream_of(stub)})
+        assert (await question.answer()).source == PRICE
+
+
+@on_loop
+async def test_who_gives_up_an_attachment_leaves_the_registry_to_others(stub):
+    number = stub.add(PRICE)
+    async with opened() as desk:
+        check = asyncio.ensure_future(desk.check(model_of(s1=PRICE), {1: stream_of(stub)}))
+        await asyncio.sleep(0)
+        check.cancel()
+        assert (await Question(desk, stream_of(stub), number).answer()).source == PRICE
+    assert check.cancelled()
+
+
+@on_loop
 async def test_streams_without_a_registry_are_none_of_its_business():
     descriptor = parse_descriptor({"Transport": "REST", "Encoding": "json"})
     async with opened() as desk:

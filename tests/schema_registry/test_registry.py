@@ -1,11 +1,13 @@
 """The client of schema registries, against a registry in the test's own process."""
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
+import trustme
 
 from engine.errors import ConfigError, RegistryRefused, RegistryUnreachable, SchemaUnknown
 from engine.schema import parse_schema
@@ -181,6 +183,17 @@ def test_a_user_and_a_password_are_sent(stub, client):
     assert client(username="anna", password="secret").schema(number) == "int"
     with pytest.raises(RegistryRefused, match="Unauthorized"):
         client(username="anna", password="wrong").schema(number)
+
+
+def test_a_registry_is_trusted_by_the_certificates_that_are_named_and_by_no_others(tmp_path, client):
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with StubRegistry(tls=context) as stub:
+        number = stub.add("int")
+        assert client(url=stub.url, ca_file=str(tmp_path / "ca.pem")).schema(number) == "int"
+        with pytest.raises(RegistryUnreachable, match="certificate verify failed"):
+            client(url=stub.url).schema(number)
 
 
 def test_an_answer_without_a_number_is_refused(stub, client):
