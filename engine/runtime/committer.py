@@ -123,7 +123,17 @@ class Committer:
         for outlet in target.outlets:
             outlet.fence = await outlet.flush(0)
         fence = replace(self._fence(Yield(), {}, target), has_begun=has_begun)
-        await self._keep(Commit(fence=fence, is_synced=self._is_synced(), is_anew=self.is_anew))
+        commit = Commit(fence=fence, is_synced=self._is_synced(), is_anew=self.is_anew, membership=target.membership)
+        try:
+            while True:
+                try:
+                    await self._keep(commit)
+                except CommitAborted as exc:  # there is nothing in it that could be done again
+                    await self._wait(exc)
+                else:
+                    break
+        finally:
+            self.is_storing = False
         self.is_anew = False
 
     async def commit(
@@ -184,6 +194,8 @@ class Committer:
         except CommitAborted:
             await gather(outlet.cut() for outlet in by_outlet)
             raise
+        finally:
+            self.is_storing = False
         self.is_anew = False
         for outlet, fence in fences.items():
             outlet.fence = fence
@@ -218,19 +230,16 @@ class Committer:
 
     async def _keep(self, commit: Commit) -> None:
         self.is_storing = True
-        try:
-            while True:
-                try:
-                    await asyncio.wrap_future(self.store.commit(commit))
-                except StoreFailed as exc:
-                    if not exc.is_full:
-                        raise
-                    await self._wait(exc)
-                else:
-                    self.trouble = ""
-                    return
-        finally:
-            self.is_storing = False
+        while True:
+            try:
+                await asyncio.wrap_future(self.store.commit(commit))
+            except StoreFailed as exc:
+                if not exc.is_full:
+                    raise
+                await self._wait(exc)
+            else:
+                self.trouble = ""
+                return
 
     async def _wait(self, exc: EngineError) -> None:
         if self.is_stopping:

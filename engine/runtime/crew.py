@@ -51,9 +51,11 @@ class Crew:
         """None of its jets is left."""
         return not self._started
 
-    def working(self, task: int) -> list[Jet]:  # noqa: ARG002 -- all tasks have the same
+    def working(self, task: int) -> list[Jet]:
         """Return the jets that get records of a task: all of them when no record depends on another, else one."""
-        return self.jets if self.model.script.is_stateless else self.jets[:1]
+        if self.model.script.is_stateless or not self.jets:
+            return self.jets
+        return [self.jets[task % len(self.jets)]] if self._owner.is_tasked else self.jets[:1]
 
     def keeper_of(self, task: int) -> Jet | None:
         """Return the jet that holds the state of a task; None where there is none to hold."""
@@ -61,13 +63,15 @@ class Crew:
 
     @property
     def keeper(self) -> Jet | None:
-        """The jet that holds the state; None where there is none to hold."""
+        """The jet that holds the state, or the first that holds some; None where there is none to hold."""
         return None if self.model.script.is_stateless or not self.jets else self.jets[0]
 
     @property
     def keepers(self) -> list[Jet]:
-        """The jets that hold state."""
-        return [] if self.model.script.is_stateless else self.jets[:1]
+        """The jets that hold state: of tasks that have their own each holds some, and else one holds all."""
+        if self.model.script.is_stateless:
+            return []
+        return list(self.jets) if self._owner.is_tasked else self.jets[:1]
 
     @property
     def is_bare(self) -> bool:
@@ -87,14 +91,25 @@ class Crew:
 
     def scaled(self, n_jets: int) -> Scaled:
         """Say what so many jets are good for."""
-        n_working = n_jets if self.model.script.is_stateless else min(1, n_jets)
         note = ""
-        if n_working < n_jets:
-            names = ", ".join(self.model.script.state) or "what the engine cannot keep"
-            note = (
-                f"The model has state ({names}), so its records are one task, and {n_jets - n_working} of {n_jets} jets"
-                " idle. If no record depends on another, say so in the script: # engine.state: none"
-            )
+        if self.model.script.is_stateless:
+            n_working = n_jets
+        elif self._owner.is_tasked:
+            tasks = self._owner.owned
+            n_working = len({task % n_jets for task in tasks}) if n_jets else 0
+            if n_working < n_jets:
+                note = (
+                    f"The state is kept by partition, and this engine has {len(tasks)} of them, so"
+                    f" {n_jets - n_working} of {n_jets} jets idle."
+                )
+        else:
+            n_working = min(1, n_jets)
+            if n_working < n_jets:
+                names = ", ".join(self.model.script.state) or "what the engine cannot keep"
+                note = (
+                    f"The model has state ({names}), so its records are one task, and {n_jets - n_working} of {n_jets}"
+                    " jets idle. If no record depends on another, say so in the script: # engine.state: none"
+                )
         return Scaled(n_jets, n_working, note)
 
     async def grow(self, n_jets: int) -> list[Jet]:
@@ -130,18 +145,18 @@ class Crew:
         ModelError
             The keeper's process ended.
         """
-        keeper = None if self.model.script.is_stateless else jets[0] if jets else None
-        if keeper is not None and entries is not None:
-            await self._together(jets, [self._restore(keeper, entries)])
+        if jets and not self.model.script.is_stateless:
+            if self._owner.is_tasked:
+                await self._together(jets, [self._restore_tasks(jets)])
+            elif entries is not None:
+                await self._together(jets, [jets[0].restore(entries)])
         for jet in jets:
             jet.make_ready()
 
-    async def _restore(self, keeper: Jet, entries: Iterable[Entry]) -> None:
-        if not self._owner.is_tasked:
-            await keeper.restore(entries)
-            return
-        for task in sorted(self._owner.owned):
-            await keeper.restore(self._owner.store.entries(SCRIPT, task), task)
+    async def _restore_tasks(self, jets: list[Jet]) -> None:
+        """Give jets that are the whole crew the tasks that it has now; those that come to others get theirs later."""
+        for task in sorted(self._owner.owned) if not self.jets or jets == self.jets else ():
+            await jets[task % len(jets)].restore(self._owner.store.entries(SCRIPT, task), task)
 
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` in every jet and return what it gave.

@@ -15,7 +15,7 @@ from engine.runtime.work import NO_LABEL, Work
 from engine.state.commits import Answer, InputFence, Reject
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hook:
     """What ``begin()`` or ``end()`` gave: by output slot the records, and what they carry.
 
@@ -92,8 +92,13 @@ class Interval:
 
     def take_back(self) -> list[Work]:
         """Forget the works and return them; what hooks gave stays."""
-        works = self.works
-        self._keep([item for item in self._items if isinstance(item, Hook)])
+        return self.take(lambda _: True)
+
+    def take(self, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Forget some works and return them."""
+        works = [work for work in self.works if is_meant(work)]
+        gone = set(works)
+        self._keep([item for item in self._items if item not in gone])
         return works
 
     def discard(self, is_void: Callable[[Work], bool], tasks: Collection[int]) -> None:

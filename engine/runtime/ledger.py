@@ -236,28 +236,29 @@ class Ledger:
 
     def on_changed(self, keeper: Jet, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed in a jet, up to the cut that was asked for."""
-        if self.cut is not None and (all_figures := self.cut.take(keeper, entries, figures)) is not None:
-            self.figures = all_figures
+        if self.cut is not None:
+            self.cut.take(keeper, entries, figures)
+            if self.cut.changed.done():
+                self.figures = self.cut.figures
 
     def reach(self, cut: Cut) -> None:
         """Write what is before a cut: all of it is scored."""
         interval = cut.interval = self._open
+        cut.n_scored = self.n_scored
         self._open = Interval()
         self._on_step(Step.CUT.value)
-        self._spawn(self._write(cut, interval, self._cells.changes(), self.n_scored, is_finished=self._is_ending))
+        self._spawn(self._write(cut, interval, self._cells.changes(), is_finished=self._is_ending))
 
-    async def _write(
-        self, cut: Cut, interval: Interval, cells: Sequence[Entry], n_scored: int, *, is_finished: bool
-    ) -> None:
+    async def _write(self, cut: Cut, interval: Interval, cells: Sequence[Entry], *, is_finished: bool) -> None:
         try:
-            entries = await cut.changed
+            await cut.changed
         except asyncio.CancelledError:
             if cut.changed.cancelled():
                 return  # taken back, to be done again
             raise
         self._on_step(Step.STATE.value)
         try:
-            found = await self._keep(cut, interval, [*entries, *cells], is_finished=is_finished)
+            found = await self._keep(cut, interval, [*cut.entries, *cells], is_finished=is_finished)
         except CommitAborted as exc:
             log.warning("commit.aborted", reason=exc.reason, is_lost=exc.is_lost)
             self._abort(cut, interval, exc)
@@ -270,7 +271,7 @@ class Ledger:
             self._owner.on_broken(error)
             return
         self._cells.confirm()
-        self._n_kept, self._n_aborted = n_scored, 0
+        self._n_kept, self._n_aborted = cut.n_scored, 0
         if self.cut is cut:
             self.cut = None
             self._is_ending = self._is_ending and not is_finished
@@ -335,6 +336,20 @@ class Ledger:
         if aborted is not None:
             self._open.prepend(aborted)
         works = self._open.take_back()
+        self.n_scored -= len(works)
+        for work in works:
+            work.is_counted = True
+        return works
+
+    def take_back_of(self, keeper: Jet, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Return, in order, the works whose state was lost with one of several jets; the others are none of its."""
+        cut, works = self.cut, list[Work]()
+        if cut is not None and not self.is_writing:
+            if cut.interval is not None:
+                works = cut.interval.take(is_meant)
+                cut.n_scored -= len(works)
+            cut.forgo(keeper)
+        works += self._open.take(is_meant)
         self.n_scored -= len(works)
         for work in works:
             work.is_counted = True

@@ -85,6 +85,13 @@ class Line:
         self.sent.clear()
         return works
 
+    def take_sent_of(self, is_meant: Callable[[Work], bool]) -> list[Work]:
+        """Remove some of what jets have, and return it."""
+        works = [work for work in self.sent_works if is_meant(work)]
+        gone = set(works)
+        self.sent = deque(item for item in self.sent if item not in gone)
+        return works
+
     def clear(self) -> list[Work]:
         """Remove everything but the cuts; return it."""
         works = self.works

@@ -12,7 +12,7 @@ import msgpack
 from engine import metrics
 from engine.channel import Failure, OutputFrame, dump_error
 from engine.codecs import join_headers
-from engine.errors import CommitAborted, DecodeError, EngineError, ModelCrashed, ModelStalled, StreamError
+from engine.errors import CommitAborted, DecodeError, EngineError, StreamError
 from engine.record import Batch, Oversized
 from engine.runtime.bell import Bell
 from engine.runtime.cells import Cells
@@ -28,12 +28,14 @@ from engine.runtime.lanes import Lane
 from engine.runtime.ledger import Ledger
 from engine.runtime.line import Line
 from engine.runtime.outlet import Outlet
+from engine.runtime.ownership import Ownership
 from engine.runtime.rejects import LatestRejects
+from engine.runtime.rewind import Rewind
 from engine.runtime.schemas import SchemaDesk
 from engine.runtime.streams import Streams
 from engine.runtime.tasks import Tasks
 from engine.runtime.work import Work, refuse
-from engine.state.commits import SCRIPT, Answer, CommitLog, Entry
+from engine.state.commits import Answer, CommitLog, Entry
 from engine.streams.posting import SECRETS
 
 FULL_BYTES = 1 << 23
@@ -101,8 +103,10 @@ class Manifold:
         self.answers: dict[str, Answer] = {}
         """Answers to requests with an ``Idempotency-Key`` that are not committed yet."""
         self._owner, self._rejects = owner, rejects
-        self._line, self._bell = Line(), Bell()
-        self._doom: Doom | None = None
+        self.line, self.bell = Line(), Bell()
+        self.doom: Doom | None = None
+        """What the engine stops for, once what is in front of it is committed."""
+        self.ownership, self.rewind = Ownership(self), Rewind(self)
         self._replaying: set[int] = set()
         """Numbers in the reject log that are being scored again."""
         self._is_heard = True
@@ -130,17 +134,17 @@ class Manifold:
     @property
     def calling_bytes(self) -> int:
         """What waits of records that somebody waits for."""
-        return self._line.calling_bytes
+        return self.line.calling_bytes
 
     @property
     def is_idle(self) -> bool:
         """No batch is in a jet."""
-        return not self._line.sent
+        return not self.line.sent
 
     @property
     def is_still(self) -> bool:
         """Nothing waits to be scored, and nothing is being scored."""
-        return self._line.is_still
+        return self.line.is_still
 
     @property
     def keeper(self) -> Jet | None:
@@ -159,13 +163,13 @@ class Manifold:
     def open(self) -> None:
         """Give batches to the jets from now on."""
         self.is_open = True
-        self._bell.ring()
+        self.bell.ring()
         self.pump()
 
     async def hold(self) -> None:
         """Give no more batches, and wait until the jets are through with theirs."""
         self.is_open = False
-        await self._bell.until(lambda: self.is_idle)
+        await self.bell.until(lambda: self.is_idle)
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -181,7 +185,7 @@ class Manifold:
     async def committed(self) -> None:
         """Wait until everything that is scored is committed."""
         self.ledger.want()
-        await self._bell.until(lambda: self.ledger.is_clear)
+        await self.bell.until(lambda: self.ledger.is_clear)
 
     def replace_intake(self, intake: Intake) -> Intake | None:
         """Attach an input stream; return the one before it, which fades away when what it gave is committed."""
@@ -223,26 +227,11 @@ class Manifold:
         EngineError
             The engine has stopped meanwhile.
         """
-        cut = self.ledger.cut  # one that was made before the task went the last time may have old state of it
-        await self._bell.until(lambda: cut is None or self.ledger.cut is not cut)
-        n_keys = 0
-        while (keeper := await self._settled_keeper(task)) is not None:
-            try:
-                n_keys = await keeper.restore(entries, task)
-            except (ModelCrashed, ModelStalled):
-                entries = self.store.entries(SCRIPT, task)
-            else:
-                break
-        self.tasks.add(task)
-        return n_keys
+        return await self.ownership.restore(task, entries)
 
-    async def _settled_keeper(self, task: int) -> Jet | None:
-        """Return the jet that is to have the state of a task, once it takes work."""
-        while True:
-            keeper = self.crew.keeper_of(task) if self.crew is not None else None
-            if keeper is None or keeper.is_settled:
-                return keeper
-            await self._bell.next()
+    async def share(self) -> None:
+        """Give every task to the jet that is to have it, when there are more of them now, or less."""
+        await self.ownership.share()
 
     def add_lanes(self, lanes: Iterable[Lane]) -> None:
         """Take records of these partitions from now on; `restore` comes first."""
@@ -251,7 +240,7 @@ class Manifold:
     async def pin_lanes(self) -> None:
         """Commit where the lanes stand, though nothing of them is scored."""
         self.ledger.force()
-        await self._bell.until(lambda: not self.ledger.is_forcing)
+        await self.bell.until(lambda: not self.ledger.is_forcing)
 
     async def release(self, tasks: Iterable[int]) -> None:
         """Let go of tasks for good: what jets have of them is finished and committed, what waits is dropped.
@@ -264,57 +253,14 @@ class Manifold:
         EngineError
             The engine has stopped meanwhile.
         """
-        leaving = self.tasks.begin_leaving(tasks)
-        lanes = {lane for lane in self.lanes.values() if lane.task in leaving}
-        self._drop_waiting()
-        self._consider()
-        await self._bell.until(lambda: not self._has_uncommitted(lanes))
-        self._forget(self.tasks.end_leaving(leaving))
-        self._consider()
-        self.check_end()
-
-    def _has_uncommitted(self, lanes: set[Lane]) -> bool:
-        works = [*self.ledger.works, *self._line.sent_works]
-        return any(work.intake in lanes and not self.tasks.is_void(work) for work in works)
+        await self.ownership.release(tasks)
 
     async def drop(self, tasks: Iterable[int]) -> None:
         """Let go of tasks that are lost: nothing of them is committed, and what is not is taken back.
 
         Returns when no commit with anything of them is with the store any more.
         """
-        self._drop(frozenset(tasks))
-        await self._bell.until(lambda: not self.ledger.committer.is_storing)
-
-    def _drop(self, tasks: frozenset[int]) -> None:
-        self.tasks.drop(tasks)
-        self._drop_waiting()
-        void = [work for work in [*self.ledger.works, *self._line.sent_works] if self.tasks.is_void(work)]
-        self.ledger.discard(self.tasks.is_void, tasks)
-        if void and not self._is_apart:
-            self._do_again()  # what other records give may come from what is dropped
-        self._forget(tasks)
-        self._go_on()
-
-    @property
-    def _is_apart(self) -> bool:
-        """What records of one task give depends on no other task."""
-        crew = self.crew
-        return crew is None or crew.is_bare or (self.is_tasked and not crew.model.script.uses_cells)
-
-    def _drop_waiting(self) -> None:
-        """Drop what waits of lanes that go, or are gone: whoever owns them next reads it again."""
-        gone = self._line.remove(self.tasks.is_leaving_with)
-        self.ledger.skip(gone)
-        for work in gone:
-            if work.ends_batch:
-                work.intake.more()
-
-    def _forget(self, tasks: Iterable[int]) -> None:
-        """Have jets drop the state of tasks; one that is started again looks for itself what it is to have."""
-        if self.is_tasked and (tasks := list(tasks)):
-            for keeper in self.keepers:
-                if keeper.is_ready:
-                    keeper.forget(tasks)
+        await self.ownership.drop(frozenset(tasks))
 
     async def settled(self) -> None:
         """Wait until what was accepted and read before this call is scored and committed."""
@@ -325,7 +271,7 @@ class Manifold:
         ends |= {lane: lane.last_position for lane in self.lanes.values()}
         n_scored = self.ledger.n_scored
         self.ledger.want()
-        await self._bell.until(
+        await self.bell.until(
             lambda: (
                 self.ledger.n_kept >= n_scored
                 and all(one.position >= end or self._is_gone(one) for one, end in ends.items())
@@ -339,11 +285,11 @@ class Manifold:
         """Wait until nothing is queued or in a jet, and all is committed."""
         await self.settled()
         self.ledger.want()
-        await self._bell.until(lambda: self.is_still and self.ledger.is_clear)
+        await self.bell.until(lambda: self.is_still and self.ledger.is_clear)
 
     async def room(self, outlet: Outlet) -> None:
         """Wait until readers have made room in an outlet."""
-        await self._bell.until(lambda: not outlet.is_full)
+        await self.bell.until(lambda: not outlet.is_full)
 
     def on_batch(self, intake: Intake | Lane, batch: Batch) -> None:
         """Queue what a source gave; of a lane that is gone, or goes, nothing is taken."""
@@ -364,18 +310,18 @@ class Manifold:
         intake.last_position = batch.positions[-1]
         metrics.count_records(intake.slot, "accepted", len(batch))
         _condemn_oversized(work)
-        self._line.put(work)
+        self.line.put(work)
         self.pump()
 
     def score(self, work: Work) -> None:
         """Queue a record that somebody waits for."""
         work.label_slots = self.streams.label_slots
-        self._line.put(work)
+        self.line.put(work)
         self.pump()
 
     def forget(self, work: Work) -> None:
         """Drop a record whose caller has gone, if no jet has it yet."""
-        self.ledger.skip(self._line.remove(lambda one: one is work))
+        self.ledger.skip(self.line.remove(lambda one: one is work))
 
     def replay(self, slot: int, numbers: Sequence[int], values: Sequence[bytes]) -> None:
         """Queue records that were rejected, by their numbers in the reject log.
@@ -403,33 +349,42 @@ class Manifold:
         )
         intake.last_seq += len(fresh)
         _condemn_oversized(work)
-        self._line.put(work)
+        self.line.put(work)
         self.pump()
 
     def pump(self) -> None:
         """Give the jets what they have room for."""
         if not self.is_open or self.crew is None or not self._is_heard:
             return
-        while self._line.waiting and self._may_submit():
-            work = self._line.waiting[0]
-            jets = [jet for jet in self.crew.working(work.task) if jet.has_room(work.size_bytes)]
-            if not jets:
-                break
-            jet = min(jets, key=lambda jet: jet.n_in_flight)
-            self._line.send(work, jet.max_records)
+        while self._may_submit() and (found := self._find_work()) is not None:
+            work, jet = found
+            self.line.send(work, jet.max_records)
             if work.ends_batch:
                 work.ends_batch = False
                 work.intake.more()
             jet.submit(work)
             if work.fatal is not None:
                 break
-        first = self._line.head
+        first = self.line.head
         if isinstance(first, Work) and first.is_done:
             self._deliver()
 
+    def _find_work(self) -> tuple[Work, Jet] | None:
+        """Return the first work that one of the jets which may have it has room for, and that jet."""
+        assert self.crew is not None  # noqa: S101 -- who calls has looked
+        full = set[Jet]()
+        for work in self.line.waiting:
+            jets = [jet for jet in self.crew.working(work.task) if jet not in full]
+            if free := [jet for jet in jets if jet.has_room(work.size_bytes)]:
+                return work, min(free, key=lambda jet: jet.n_in_flight)
+            full.update(jets)  # what comes behind must not overtake it
+            if len(full) == len(self.crew.jets) or not self.is_tasked:
+                break
+        return None
+
     def _may_submit(self) -> bool:
-        last = self._line.last
-        if self._doom is not None or (isinstance(last, Work) and last.fatal is not None):
+        last = self.line.last
+        if self.doom is not None or (isinstance(last, Work) and last.fatal is not None):
             return False  # nothing may change the state behind what the engine stops for
         if self.ledger.is_cutting and self.crew is not None and self.crew.model.script.uses_cells:
             return False  # what cells hold when the cut is reached must be what was before it
@@ -437,14 +392,14 @@ class Manifold:
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
-        if work is self._line.head:
+        if work is self.line.head:
             self._deliver()
-        self._listen()
+        self.listen()
 
     def _deliver(self) -> None:
-        while (item := self._line.head) is not None:
+        while (item := self.line.head) is not None:
             if isinstance(item, Cut):
-                self._line.sent.popleft()
+                self.line.sent.popleft()
                 self.ledger.reach(item)
                 continue
             if not item.is_done:
@@ -454,23 +409,26 @@ class Manifold:
             elif item.fatal is not None:
                 self._meet_doom(item)
             else:
-                self._line.sent.popleft()
+                self.line.sent.popleft()
                 self._settle(item)
-        self._bell.ring()
+        self.bell.ring()
         self.pump()
-        self._consider()
+        self.consider()
         self.check_end()
 
     def _pass_over(self, work: Work) -> None:
         """Let go of a work that was dropped while a jet had it; if the jet has stopped for it, renew the jet."""
-        self._line.sent.popleft()
+        self.line.sent.popleft()
         if work.is_halted:
-            self._do_again()
+            self.rewind.do_again(self._keeper_of(work))
+
+    def _keeper_of(self, work: Work) -> Jet | None:
+        return self.crew.keeper_of(work.task) if self.crew is not None else None
 
     def place(self, cut: Cut) -> None:
         """Put a cut behind everything that is in work."""
-        self._line.sent.append(cut)
-        if self._line.head is cut:
+        self.line.sent.append(cut)
+        if self.line.head is cut:
             self._deliver()
 
     def _settle(self, work: Work) -> None:
@@ -492,76 +450,30 @@ class Manifold:
         if self.keepers and work.is_halted:
             if work.n_kept or not self.ledger.is_empty:
                 # The state is that of behind the record by now: what is not committed is scored again, up to it.
-                self._do_again()
+                self.rewind.do_again(self._keeper_of(work))
                 return
             if (cut := self.ledger.drop_cut()) is not None:
-                self._line.sent.remove(cut)
-        self._line.sent.popleft()
-        self._doom = Doom(work, behind := self._line.clear())
-        refuse(behind, self._doom.error)
+                self.line.sent.remove(cut)
+        self.line.sent.popleft()
+        self.doom = Doom(work, behind := self.line.clear())
+        refuse(behind, self.doom.error)
         if work.n_kept or not self.ledger.is_empty:
             self.ledger.add(work)
         self._end_if_doomed()
 
     def _end_if_doomed(self) -> None:
-        if self._doom is not None and self.ledger.is_clear:
-            error = self._doom.error
+        if self.doom is not None and self.ledger.is_clear:
+            error = self.doom.error
             self.abandon(error)
             self._owner.on_broken(error)
 
     def on_jet_lost(self, jet: Jet) -> bool:
         """Take everything since the last commit back, if the jet that ended held state; return whether it did."""
-        crew = self.crew
-        if crew is None or not (jet in crew.keepers or (crew.model.script.uses_cells and jet in crew.jets)):
-            return False
-        if self.is_ending:
-            self._owner.on_broken(EngineError("The model's process ended behind end(): the job can be resumed."))
-            return True
-        self._do_again(lost=jet)
-        return True
+        return self.rewind.on_jet_lost(jet)
 
     def on_aborted(self, error: CommitAborted, interval: Interval) -> None:
         """Do everything again that is not committed; the interval is what was about to be."""
-        if self.is_ending:
-            refuse(interval.works, error)
-            self._owner.on_broken(error)
-            return
-        lost = self.owned | {lane.task for lane in self.lanes.values()} if error.is_lost else frozenset[int]()
-        self.tasks.drop(lost)
-        interval.discard(self.tasks.is_void, lost)
-        self.ledger.discard(self.tasks.is_void, lost)
-        self._drop_waiting()
-        if self.crew is not None and self.crew.is_bare:
-            self.ledger.reopen(interval)
-        else:
-            self._do_again(interval)
-        self._go_on()
-        if lost:
-            self.on_lost(lost)
-
-    def _do_again(self, aborted: Interval | None = None, *, lost: Jet | None = None) -> None:
-        """Take everything back since the last commit, and have the state of then; the jet that is lost has none."""
-        crew = self.crew
-        is_shared = crew is not None and crew.model.script.uses_cells
-        if crew is not None:
-            for jet in crew.jets if is_shared else crew.keepers or crew.jets:
-                if jet is not lost:  # what it has in work has seen what is taken back
-                    jet.renew()
-        self._take_back(aborted)
-        if is_shared or aborted is not None:
-            self.ledger.roll_back_cells()
-
-    def _take_back(self, aborted: Interval | None) -> None:
-        """Queue everything again that is not committed, and is still the engine's to score."""
-        works = [*self.ledger.take_back(aborted), *self._line.take_sent()]
-        if self._doom is not None:
-            works += self._doom.rest(works)
-            self._doom = None  # it will be met again, or it is not its time
-        for work in works:
-            work.reset()
-        self._line.put_back(works)
-        self._drop_waiting()
-        self._listen()
+        self.rewind.on_aborted(error, interval)
 
     def on_jet_ended(self, jet: Jet) -> None:
         """Free what a jet that has ended held."""
@@ -576,7 +488,7 @@ class Manifold:
     def on_changed(self, jet: Jet, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
         self.ledger.on_changed(jet, entries, figures)
-        self._listen()
+        self.listen()
 
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""
@@ -586,19 +498,20 @@ class Manifold:
     def on_committed(self, found: Yield) -> None:
         """Tell everybody what is kept, and go on."""
         self._tell(found)
-        self._go_on()
+        self.go_on()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Do what a change of what is committed makes possible."""
-        self._listen()
-        self._bell.ring()
+        self.listen()
+        self.bell.ring()
         self._end_if_doomed()
         self.pump()
-        self._consider()
+        self.consider()
         self.check_end()
 
-    def _consider(self) -> None:
-        self.ledger.consider(is_urgent=self._doom is not None or self.tasks.is_leaving)
+    def consider(self) -> None:
+        """Commit, if it is time."""
+        self.ledger.consider(is_urgent=self.doom is not None or self.tasks.is_leaving)
 
     def target(self, *, is_finished: bool) -> Target:
         """Return what a commit is about."""
@@ -630,7 +543,7 @@ class Manifold:
         """
         self.ledger.add_hook(frames)
         self.ledger.want(is_last=True)
-        await self._bell.until(lambda: self.ledger.is_clear)
+        await self.bell.until(lambda: self.ledger.is_clear)
         await self.delivered()
 
     async def delivered(self) -> None:
@@ -653,9 +566,9 @@ class Manifold:
 
     @property
     def _waiting_bytes(self) -> int:
-        return self.ledger.output_bytes + self._line.output_bytes
+        return self.ledger.output_bytes + self.line.output_bytes
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
         """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
         # A cut needs the answers in front of it, and the state.
         is_heard = self._waiting_bytes <= FULL_BYTES or not self.ledger.is_writing
@@ -680,38 +593,23 @@ class Manifold:
         for intake in self.streams.take_faded():
             self._owner.on_faded(intake)
         is_all_read = bool(self.intakes) and all(intake.is_over for intake in self.sources)
-        if self.is_open and is_all_read and self.is_still and self._doom is None:
+        if self.is_open and is_all_read and self.is_still and self.doom is None:
             self._owner.on_inputs_ended()
 
     def on_room(self) -> None:
         """Go on after a reader has acknowledged outputs."""
-        self._bell.ring()
+        self.bell.ring()
 
     def on_ready(self) -> None:
         """Go on after a jet was started again."""
-        self._bell.ring()
+        self.bell.ring()
         self.pump()
-        self._consider()
+        self.consider()
 
     async def saved_state(self, jet: Jet) -> AsyncIterator[tuple[int, Iterable[Entry]]]:
         """Yield, by task, the committed state that a jet is to hold, once no commit is under way."""
-        if jet not in self.keepers:
-            return
-        await self._bell.until(lambda: not self.ledger.has_cut)
-        if not self.is_tasked:
-            if self.store.fence is not None and not self.ledger.committer.is_anew:
-                yield 0, self.store.entries()
-            return
-        self.ledger.figures = Figures()
-        given = dict[int, object]()
-        while missing := {task: mark for task, mark in self.tasks.marks.items() if given.get(task) is not mark}:
-            task, mark = min(missing.items())
-            if task in given:
-                jet.forget([task])
-            yield task, self.store.entries(SCRIPT, task)
-            given[task] = mark
-        if gone := given.keys() - self.owned:
-            jet.forget(gone)
+        async for task, entries in self.ownership.saved_state(jet):
+            yield task, entries
 
     def on_ask(self, jet: Jet, message: list[Any], reply: Callable[[bytes | None], None]) -> None:
         """Answer what a script asks of its cells, and what its codecs ask of a schema registry."""
@@ -737,13 +635,13 @@ class Manifold:
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
         self.is_open = self.is_ending = False
-        self._doom, self._is_heard = None, True
-        works = [*self._line.clear(), *self.ledger.abandon()]
-        self._line.sent.clear()
+        self.doom, self._is_heard = None, True
+        works = [*self.line.clear(), *self.ledger.abandon()]
+        self.line.sent.clear()
         self._replaying.clear()
         self.answers.clear()
         refuse(works, error)
-        self._bell.fail(error)
+        self.bell.fail(error)
 
 
 def _condemn_oversized(work: Work) -> None:
