@@ -257,6 +257,8 @@ class Engine:
                         saved = None if crew.jets else await saved_for(self.manifold, crew.model)
                         await crew.make_ready(new, saved)
                     surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
+                    if is_started:
+                        await self.manifold.share()
                 self.manifold.put_hook_outputs(frames)
                 self._spawn(crew.retire(surplus))
             self._record.n_jets = n_jets
