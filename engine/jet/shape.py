@@ -91,11 +91,12 @@ class Shape:
         return parts
 
     def differences(self, old: bytes | None, blob: bytes, parts: Sequence[bytes | None]) -> list[Change]:
-        """Return the entries of a blob, whose parts these are, that differ from those of an older one."""
-        old_parts = split_parts(old if old is not None else EMPTY, len(parts))
+        """Return the entries of a blob, whose parts these are, that differ from those of an older one, `USED` last."""
+        old = EMPTY if old is None else old
+        old_parts = split_parts(old, len(parts))
         changed = [(name, part) for name, part, was in zip(self.parts, parts, old_parts, strict=True) if part != was]
         now_s = used_s(blob)
-        if now_s != (used_s(old) if old is not None else 0):
+        if now_s != used_s(old):
             changed.append((USED, pack(now_s) if now_s else None))
         return changed
 
