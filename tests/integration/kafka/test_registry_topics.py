@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytest
@@ -166,4 +167,25 @@ def test_an_engine_that_is_killed_while_its_registry_is_away_scores_every_record
         registry.process.resume()
     assert engine.wait() == 0, engine.said
     assert by_number(topics.consume()) == scores(range(200))
+    assert "0 rejected" in engine.said
+
+
+def test_an_engine_that_is_stopped_while_its_registry_is_away_leaves_the_records_to_the_next(
+    site: Site, registry: SchemaRegistry, topic: MakeTopic, name: str
+) -> None:
+    topics = Topics(site, registry.url, topic, name, MaxWaitTime=8000)
+    topics.produce(OLD, [{"n": n} for n in range(100)])
+    script = site.script(SCRIPT)
+    registry.process.suspend()
+    try:
+        engine = site.start("run", script, *topics.streams, ENGINE_DRAIN_TIMEOUT="1s")
+        engine.until(lambda: bool(engine.events("registry.waits")), "it waits for the registry")
+        engine.send(SIGTERM)
+        engine.wait()
+    finally:
+        registry.process.resume()
+    assert topics.consume() == []
+    engine = site.start("run", script, *topics.streams)
+    assert engine.wait() == 0, engine.said
+    assert by_number(topics.consume()) == scores(range(100))
     assert "0 rejected" in engine.said
