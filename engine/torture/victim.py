@@ -89,10 +89,10 @@ class Victim:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def terminate(self) -> None:
-        """Ask it to end in order."""
+    def interrupt(self) -> None:
+        """Ask it to end as Ctrl-C does: ``engine run`` then stops in order."""
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGINT)
 
     def _children(self) -> list[int]:
         found = []
@@ -109,6 +109,10 @@ class Victim:
         """Have it end in order, by force when it does not; return its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
+        return self.wait_for_end()
+
+    def wait_for_end(self) -> int:
+        """Wait until it has ended that was asked to, and end it by force when it does not; return its exit code."""
         try:
             return self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

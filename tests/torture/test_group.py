@@ -51,27 +51,30 @@ def test_a_script_that_hangs_has_a_limit_that_slow_records_keep() -> None:
 @pytest.mark.parametrize(
     ("places", "is_over"),
     [
-        ({0: 5, 1: 5}, False),
-        ({0: 6, 1: 5}, False),
-        ({0: 6, 1: 6}, True),
-        ({0: 10, 1: 6}, True),
+        ({0: 5, 1: 5, 2: 5}, False),
+        ({0: 6, 1: 5, 2: 5}, False),
+        ({0: 5, 1: 6, 2: 5}, True),
+        ({0: 5, 1: 5, 2: 6}, True),
     ],
 )
-def test_a_group_has_recovered_when_each_partition_got_on(places: dict[int, int], is_over: bool) -> None:
-    recovery = Recovery({0: 10, 1: 10})
-    recovery.begin({0: 5, 1: 5})
+def test_a_group_has_recovered_when_a_partition_of_who_was_killed_gets_on(
+    places: dict[int, int], is_over: bool
+) -> None:
+    recovery = Recovery()
+    recovery.begin({0: 5, 1: 5, 2: 5}, frozenset({1, 2}))
     assert (recovery.look(places, []) is not None) is is_over
 
 
-def test_a_partition_at_its_end_need_not_get_on() -> None:
-    recovery = Recovery({0: 10, 1: 10})
-    recovery.begin({0: 10, 1: 5})
-    assert recovery.look({0: 10, 1: 6}, []) is not None
+def test_a_recovery_is_measured_once() -> None:
+    recovery = Recovery()
+    recovery.begin({0: 5}, frozenset({0}))
+    assert recovery.look({0: 6}, []) is not None
+    assert recovery.look({0: 7}, []) is None
 
 
 def test_what_is_measured_beside_other_trouble_does_not_count() -> None:
-    recovery = Recovery({0: 10})
-    recovery.begin({0: 5})
+    recovery = Recovery()
+    recovery.begin({0: 5}, frozenset({0}))
     recovery.disturb()
     assert recovery.look({0: 6}, []) is None
 
@@ -84,18 +87,19 @@ def make_member(folder: Path, name: str = "m0", *lines: str, is_guest: bool = Fa
 
 def assigned(seconds: float, *tasks: int) -> str:
     when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return json.dumps({"event": "group.assigned", "tasks": tasks, "timestamp": f"{when}+00:00"})
+    return json.dumps({"event": "group.assigned", "tasks": tasks, "of": tasks, "timestamp": f"{when}+00:00"})
 
 
 def test_recovery_counts_from_the_last_assignment_and_the_total_from_the_kill(tmp_path: Path) -> None:
     soon = int(time.time()) + 1
-    member = make_member(tmp_path, "m0", "--- engine run", assigned(soon, 0), assigned(soon + 1, 1), assigned(soon + 5))
-    recovery = Recovery({0: 10})
-    recovery.begin({0: 5})
+    lines = ("--- engine run", assigned(soon, 0), assigned(soon + 1, 0, 1), assigned(soon + 5, 1), "group.assigned")
+    member = make_member(tmp_path, "m0", *lines)
+    recovery = Recovery()
+    recovery.begin({0: 5}, frozenset({0}))
     found = recovery.look({0: 6}, [member])
     assert found is not None
     assert found.total_s - found.from_assignment_s == pytest.approx(soon + 1 - time.time(), abs=0.5)
-    assert member.assigned_s() == []
+    assert member.partitions == {1}
 
 
 class FakeBrokers:

@@ -101,7 +101,7 @@ class Course:
         """Return what an engine is started with."""
         script = self.folder / "library" / "model_scripts" / "grouped.py"
         state = ["--state", str(self.folder / f"state-{member}"), "--instance", member]
-        return ["run", str(script), "inputs", "outputs", *state]
+        return ["--debug", "run", str(script), "inputs", "outputs", *state]
 
 
 class GroupSubject:

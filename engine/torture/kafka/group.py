@@ -28,8 +28,8 @@ STUCK_S = 90.0
 SPARED_SHARE = 0.4
 """How many engines live on where there is other trouble: who is dead cannot be frozen."""
 
-STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
-"""How a run ends that was asked to: in order, or as a shell counts it."""
+STOPPED = (0, 128 + signal.SIGINT, -signal.SIGINT)
+"""How a run ends that was asked to: through, in order, or before it has learned to."""
 
 
 class Group:
@@ -78,7 +78,7 @@ class Group:
         )
         self._places: dict[int, int] = {}
         self._moved_s = time.monotonic()
-        self._recovery = Recovery(subject.ends)
+        self._recovery = Recovery()
 
     def _member(self, name: str, *, is_guest: bool = False) -> Member:
         command = [*self.subject.command, *self.course.arguments(name)]
@@ -156,9 +156,9 @@ class Group:
             if now_s > member.worked_s + life.jet_delay_s:
                 member.is_jet_killed = True
                 if victim.kill_jet():
-                    self._note(Way.JET)
+                    self._note(member, Way.JET)
         elif _is_time(life, member, now_s) and victim.kill():
-            self._note(Way.RANDOM)
+            self._note(member, Way.RANDOM)
             self._start(member)
 
     def _bury(self, member: Member, code: int, now_s: float) -> None:
@@ -167,16 +167,16 @@ class Group:
             self._members.remove(member)
             return
         if code == -signal.SIGKILL and member.life is not None and member.life.step:
-            self._note(Way.STEP, member.life.step)
+            self._note(member, Way.STEP, member.life.step)
         elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S):
             self.report.n_ended += 1
         else:
             raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", member.log_tail())
         self._start(member)
 
-    def _note(self, way: Way, step: str = "") -> None:
+    def _note(self, member: Member, way: Way, step: str = "") -> None:
         self._plan.note(way, step)
-        self._recovery.begin(self._places)
+        self._recovery.begin(self._places, member.partitions)
         self._on_kill()
 
     def _end(self) -> None:
@@ -184,7 +184,7 @@ class Group:
         for member in self._members:
             member.leave()
         for member in self._members:
-            if (code := member.victim.stop()) not in STOPPED:
+            if (code := member.victim.wait_for_end()) not in STOPPED:
                 raise TortureFailed(f"An engine was stopped and ended with exit code {code}.", member.log_tail())
 
     def _tails(self) -> str:

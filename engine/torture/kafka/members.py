@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from engine.torture.victim import Victim
 
 ASSIGNED = "group.assigned"
 """What an engine writes when it has been given partitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """When an engine was given partitions, by the day's clock, and all that it had then."""
+
+    at_s: float
+    partitions: frozenset[int]
 
 
 class Member:
@@ -40,6 +49,7 @@ class Member:
         self._log = folder / f"{name}.log"
         self._victim: Victim | None = None
         self._read_bytes = 0
+        self._assignments: list[Assignment] = []
         self.life: Life | None = None
         self.worked_s: float | None = None
         """When the group first got on while it was there."""
@@ -90,7 +100,7 @@ class Member:
         if is_hard:
             self.victim.kill()
         else:
-            self.victim.terminate()
+            self.victim.interrupt()
 
     def end(self) -> None:
         """Kill it, whatever it does."""
@@ -102,23 +112,30 @@ class Member:
         """Return the last lines that it wrote."""
         return f"{self.name}:\n{self.victim.log_tail()}"
 
-    def assigned_s(self) -> list[float]:
-        """Return when it was given partitions since this was last asked, in seconds of the day's clock."""
+    def assignments(self) -> list[Assignment]:
+        """Return what it was given, by every engine of its name so far."""
         with self._log.open("rb") as log:
             log.seek(self._read_bytes)
             data = log.read()
         data = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(data)
-        return [found for line in data.splitlines() if (found := _when_assigned(line)) is not None]
+        self._assignments += [found for line in data.splitlines() if (found := _read(line)) is not None]
+        return self._assignments
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """What it had when it was last given something."""
+        assignments = self.assignments()
+        return assignments[-1].partitions if assignments else frozenset()
 
 
-def _when_assigned(line: bytes) -> float | None:
+def _read(line: bytes) -> Assignment | None:
     if ASSIGNED.encode() not in line:
         return None
     try:
         event = json.loads(line)
-        if event["event"] != ASSIGNED or not event["tasks"]:
+        if event["event"] != ASSIGNED:
             return None
-        return datetime.fromisoformat(event["timestamp"]).timestamp()
+        return Assignment(datetime.fromisoformat(event["timestamp"]).timestamp(), frozenset(event["of"]))
     except (ValueError, KeyError, TypeError):
         return None

@@ -16,7 +16,7 @@ class Recovered:
     Parameters
     ----------
     from_assignment_s : float
-        From the last assignment of partitions to the commit with which all of them had got on.
+        From the last assignment of one of the partitions to the first commit of one of them.
     total_s : float
         The same from the kill.
     """
@@ -26,36 +26,37 @@ class Recovered:
 
 
 class Recovery:
-    """Watches a group from a kill until each of its partitions has got on, or is at its end.
+    """Watches the partitions of somebody who was killed until one of them gets on.
 
     A kill that comes before that begins it anew; other trouble in between ends it, since what is measured then is that.
-
-    Parameters
-    ----------
-    ends : mapping
-        Where each partition ends.
     """
 
-    def __init__(self, ends: Mapping[int, int]) -> None:
-        self._ends = ends
-        self._before: dict[int, int] | None = None
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}
         self._killed_s = 0.0
 
-    def begin(self, places: Mapping[int, int]) -> None:
-        """Note that somebody was killed when the group stood there."""
-        self._before, self._killed_s = dict(places), time.time()
+    def begin(self, places: Mapping[int, int], partitions: frozenset[int]) -> None:
+        """Note that somebody was killed who had these partitions, and how far they were."""
+        self._before = {nth: places.get(nth, 0) for nth in partitions}
+        self._killed_s = time.time()
 
     def disturb(self) -> None:
         """Note that something else was done."""
-        self._before = None
+        self._before = {}
 
     def look(self, places: Mapping[int, int], members: Sequence[Member]) -> Recovered | None:
-        """Return what a recovery took, once it is over."""
-        if self._before is None:
-            return None
-        if any(places.get(nth, 0) <= self._before.get(nth, 0) < end for nth, end in self._ends.items()):
+        """Return what a recovery took, once it is over; never of partitions that were at their end."""
+        for partition, before in self._before.items():
+            if places.get(partition, 0) > before:
+                break
+        else:
             return None
         now_s = time.time()
-        assigned_s = [when for member in members for when in member.assigned_s() if when > self._killed_s]
-        self._before = None
+        assigned_s = [
+            one.at_s
+            for member in members
+            for one in member.assignments()
+            if one.at_s > self._killed_s and one.partitions & self._before.keys()
+        ]
+        self._before = {}
         return Recovered(now_s - max(assigned_s, default=self._killed_s), now_s - self._killed_s)
