@@ -64,6 +64,10 @@ class Message(_Fields):
             label["headers"] = () if headers is None else tuple(_pairs_of(headers))
         return super().__new__(cls, value, label)
 
+    def __getnewargs_ex__(self) -> tuple[tuple[Any], dict[str, Any]]:
+        """Return what makes it again, for `copy` and `pickle`."""
+        return (self.value,), self.label
+
     def __repr__(self) -> str:
         fields = [repr(self.value), *(f"{name}={value!r}" for name, value in self.label.items())]
         return f"Message({', '.join(fields)})"
@@ -91,8 +95,9 @@ def _checked_time(value: Any) -> int:
 
 
 def _pairs_of(headers: Any) -> Iterable[tuple[str, bytes | None]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    for pair in pairs:
+    if not isinstance(headers, Iterable):
+        raise TypeError(f"headers are a mapping or pairs of a name and a value, not {headers!r:.80}")
+    for pair in headers.items() if isinstance(headers, Mapping) else headers:
         try:
             name, value = pair
         except (TypeError, ValueError):

@@ -94,6 +94,8 @@ def test_an_interface_that_is_not_built_is_refused_by_name(source, feature):
         "import fastscore as fs\nprint(fs.__name__, fs.cells, fs.pools)",
         "from fastscore import cells, pools as shared",
         "from fastscore import *",
+        "from engine import Message, now",
+        "import engine\nengine.now()",
     ],
 )
 def test_other_imports_are_left_alone(source):

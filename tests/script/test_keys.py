@@ -19,6 +19,8 @@ def inspect(*lines):
         ([], {}, {}),
         (["# engine.key.0: symbol"], {0: "symbol"}, {}),
         (["# engine.key: trade.symbol"], {0: "trade.symbol"}, {}),
+        (["# engine.key: $key"], {0: "$key"}, {}),
+        (["# engine.key.0: $key", "# engine.slot.2: in-use", "# engine.key.2: b"], {0: "$key", 2: "b"}, {}),
         (["# engine.key.$in: a", "# engine.slot.2: in-use", "# engine.key.2: b"], {0: "a", 2: "b"}, {}),
         (["# engine.slot.prices: 2", "# engine.key.prices: b", "# engine.slot.0: unused"], {2: "b"}, {}),
         (["# engine.key: a", "# engine.key_ttl.0: 7d"], {0: "a"}, {0: 604_800.0}),
@@ -106,6 +108,10 @@ def test_a_field_that_cannot_be_a_key_is_refused(path, reason):
     with pytest.raises(ConfigError) as error:
         check_keys({0: path}, {0: parse_schema(TRADE)})
     assert str(error.value).startswith(f"Slot 0 cannot have the key {path!r}: {reason}")
+
+
+def test_the_key_of_a_message_is_no_field_and_fits_any_schema():
+    check_keys({0: "$key"}, {0: parse_schema("double")})
 
 
 def test_a_record_that_is_no_record_has_no_field():

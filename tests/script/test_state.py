@@ -273,3 +273,10 @@ def test_what_changes_and_cannot_be_kept_is_said(source, line, message):
 
 def test_a_script_that_changes_nothing_is_stateless():
     assert inspect_script("import math\nN = 3\ndef action(x): return math.sqrt(x) * N", "m").is_stateless
+
+
+def test_what_the_engine_offers_to_actions_is_no_state():
+    source = "import engine\nfrom engine import Message, now\ndef action(x):\n"
+    source += "    return Message(x, key=str(engine.now() - now()))\n"
+    script = inspect_script(source, "m")
+    assert (script.state, script.unkept, script.is_stateless) == ((), (), True)
