@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from engine.errors import (
     BoundElsewhere,
@@ -22,12 +23,16 @@ from engine.kafka.beside import Beside
 from engine.kafka.changelog import Changelog, Record, Restoring
 from engine.kafka.deciding import Deciding, Trace, note_of
 from engine.kafka.forms import JobRecord, Stamp
-from engine.kafka.transaction import TIMEOUT_S, Transaction
 from engine.log import get_logger
 from engine.state.commits import SCRIPT, Commit, Entry, Fence, TaskFence
 from engine.state.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from engine.kafka.transaction import Transaction
+
 log = get_logger(__name__)
+
+_CLOSE_S = 10  # for the commit in work: by then the broker has given its transaction up
 
 _N_WRITER = 8  # random bytes; only the writers of one changelog must differ
 
@@ -279,6 +284,6 @@ class KafkaLog(Beside):
                 return
             self._is_closed = True
             self._queue.put(None)
-        self._thread.join(TIMEOUT_S)  # longer, and the broker has given the transaction up
+        self._thread.join(_CLOSE_S)
         self._transaction.close()
         self._thread.join()

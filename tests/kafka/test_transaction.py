@@ -77,17 +77,6 @@ def test_steps_are_told_when_all_is_sent_and_nothing_committed(servers: str) -> 
     transaction.close()
 
 
-def test_offsets_are_committed_without_a_record(servers: str, transaction: Transaction) -> None:
-    transaction.produce("offsets", b"so that there is such a topic")
-    transaction.commit({})
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "offsets"})
-    consumer.assign([TopicPartition("offsets", 0, 0)])
-    transaction.commit({("offsets", 0): 7, ("offsets", 3): 9}, consumer.consumer_group_metadata(), "note")
-    places = consumer.committed([TopicPartition("offsets", 0), TopicPartition("offsets", 3)], 10)
-    assert [(place.offset, place.metadata) for place in places] == [(7, "note"), (9, "note")]
-    consumer.close()
-
-
 def test_more_records_than_there_is_room_for_wait_for_it(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_N_QUEUED", 100)
     transaction = Transaction(Connection(servers), "room")

@@ -358,6 +358,15 @@ def test_state_that_is_begun_anew_is_not_restored_whatever_it_was(bench: Bench) 
     assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {(b"y", "n"): b"3"}]
 
 
+def test_a_commit_of_offsets_alone_notes_whose_it_was(bench: Bench) -> None:
+    log, _ = bench.log(bench.store(None))
+    log.commit(bench.commit(3, {0: 5, 1: 7})).result()
+    places = bench.consumer.committed([TopicPartition(bench.input, part) for part in (0, 1)], 10)
+    assert [(place.offset, place.metadata) for place in places] == [
+        (offset, f"{log._writer.hex()}:3") for offset in (5, 7)
+    ]
+
+
 def test_a_stateless_job_commits_offsets_alone(bench: Bench) -> None:
     log, sink = bench.log(bench.store(None), has_state=False)
     sink.write([b"a"])
