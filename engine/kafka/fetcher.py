@@ -121,6 +121,10 @@ class Fetcher:
         """Tasks that are read."""
         self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
         self._stalled_since_s = self._active_s = self._looked_s = 0.0
+        self._at_end: set[tuple[str, int]] = set()
+        """Partitions of which nothing is left to be read."""
+        waits = [inlet.max_wait_s for inlet in inlets]
+        self._max_wait_s = None if None in waits else max(wait for wait in waits if wait is not None)
         self._mean_bytes = 1.0
         self._trouble = ""
         self._consumer: Consumer
@@ -189,7 +193,11 @@ class Fetcher:
             self._listener.on_fetch_broken(error)
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"group.id": self._group, "error_cb": self._note}
+        settings: dict[str, Any] = {
+            "group.id": self._group,
+            "error_cb": self._note,
+            "enable.partition.eof": self._max_wait_s is not None,
+        }
         if self._instance and self._partition is None:
             settings["group.instance.id"] = self._instance
         if "fetch.queue.backoff.ms" not in self._connection.settings:
@@ -249,10 +257,14 @@ class Fetcher:
     def _hand_on(self, messages: Sequence[Message]) -> None:
         by_partition: dict[tuple[str, int], list[Message]] = {}
         for message in messages:
-            if (error := message.error()) is not None:
+            place = message.topic() or "", message.partition() or 0
+            if (error := message.error()) is None:
+                by_partition.setdefault(place, []).append(message)
+                self._at_end.discard(place)
+            elif error.name() == "_PARTITION_EOF":
+                self._at_end.add(place)
+            else:
                 self._meet(error)
-                continue
-            by_partition.setdefault((message.topic() or "", message.partition() or 0), []).append(message)
         batches: list[tuple[int, int, Batch]] = []
         sizes: dict[Any, int] = {}
         n_records = 0
@@ -305,19 +317,19 @@ class Fetcher:
             self._resume(self._going)
 
     def _consider_silence(self) -> None:
-        waits = [inlet.max_wait_s for inlet in self._inlets.values()]
-        limit_s = None if None in waits else max(wait for wait in waits if wait is not None)
         now_s = time.monotonic()
-        if limit_s is None or self._is_quiet or not self._credit.is_whole or self._going != self._tasks:
+        if self._max_wait_s is None or self._is_quiet or not self._credit.is_whole or not self._is_through:
             self._active_s = now_s
-        elif self._has_joined and now_s - self._active_s >= limit_s:
+        elif now_s - self._active_s >= self._max_wait_s:
             self._active_s = now_s
             self._listener.on_silent()
 
     @property
-    def _has_joined(self) -> bool:
-        """Whether the group has said what the engine reads, if only that it is nothing."""
-        return self.n_rebalances > 0
+    def _is_through(self) -> bool:
+        """Whether all that the group gives, if only nothing, is read to its end."""
+        has_joined = self.n_rebalances > 0
+        mine = {(topic, task) for topic in self._inlets for task in self._tasks}
+        return has_joined and self._going == self._tasks and mine <= self._at_end
 
     def _look(self) -> None:
         now_s = time.monotonic()
@@ -430,6 +442,7 @@ class Fetcher:
         elif tasks:
             self._listener.on_revoked(tasks, self.budget_s)
         self._tasks -= tasks
+        self._at_end -= gone
         for each in gone:
             self._places.pop(each, None)
         for key in [key for key in self.ends if key[1] in tasks]:

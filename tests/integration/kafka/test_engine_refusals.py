@@ -1,0 +1,88 @@
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+
+from engine.kafka.brokers import Brokers
+from engine.kafka.connection import Connection
+from engine.kafka.groups import move_offsets
+from testbed.kafka import KafkaCluster
+from tests.integration.kafka.engines import ROLLING, Reader, Site, by_key, read_all, rolled, write
+
+TWO_INPUTS = "# engine.slot.2: in-use\n\n\ndef action(x):\n    yield x\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path, kafka: KafkaCluster) -> Iterator[Site]:
+    site = Site(tmp_path, kafka)
+    yield site
+    site.close()
+
+
+def test_inputs_with_different_partitions_are_refused_with_both_topics(site, topic, name):
+    three, four, output = topic(3), topic(4), topic(1)
+    script = site.script(TWO_INPUTS)
+    inputs = [site.topic(each, Group=name) for each in (three, four)]
+    engine = site.start("run", script, inputs[0], site.topic(output), "--slot", f"2={inputs[1]}")
+    assert engine.wait() == 3, engine.said
+    assert f"Topic {three!r} on slot 0 has 3 partitions, and {four!r} on slot 2 has 4" in engine.said
+
+
+def test_a_topic_that_is_not_there_is_refused_by_name(site, topic, name):
+    source = topic(1)
+    script = site.script("def action(x):\n    yield x\n")
+    engine = site.start("run", script, site.topic(source, Group=name), site.topic(f"{name}-missing"))
+    assert engine.wait() == 1, engine.said
+    assert f"{name}-missing" in engine.said
+    assert "there is no such topic" in engine.said
+
+
+def test_a_group_that_somebody_has_moved_away_from_its_state_is_refused_with_both_places(site, kafka, topic, name):
+    source, output = topic(1), topic(1)
+    script = site.script(ROLLING)
+    write(kafka, source, [(0, b"a", i) for i in range(100)])
+    streams = site.topic(source, Group=name, SkipToRecord="earliest", MaxWaitTime=2000), site.topic(output)
+    assert (engine := site.start("run", script, *streams)).wait() == 0, engine.said
+    with Brokers(Connection(kafka.bootstrap)) as brokers:
+        move_offsets(brokers, name, source, {0: 40})
+
+    engine = site.start("run", script, *streams)
+    assert engine.wait() == 6, engine.said
+    assert f"goes on at offset 40 of {source}[0], and the state that was committed belongs to offset 100" in engine.said
+    assert len(read_all(kafka, output)) == 100
+
+
+def test_of_two_engines_of_one_name_the_first_one_is_shut_out_and_says_so(site, kafka, topic, name):
+    source, output = topic(2), topic(2)
+    script = site.script(ROLLING)
+    records = [(i % 2, b"k%d" % (i % 4), i) for i in range(3000)]
+    streams = site.topic(source, Group=name, SkipToRecord="earliest"), site.topic(output)
+    reader = Reader(kafka, output)
+
+    first = site.start("run", script, *streams, "--instance", "same", state="first")
+    write(kafka, source, records[:1000])
+    reader.until(1000, first)
+    second = site.start("run", script, *streams, "--instance", "same", state="second")
+    write(kafka, source, records[1000:2000])
+    assert first.wait() == 6, first.said
+    assert "Another engine works under the name" in first.said
+    write(kafka, source, records[2000:])
+    reader.until(3000, second)
+    reader.close()
+    assert by_key(read_all(kafka, output)) == rolled(records)
+    second.send(SIGINT)
+    assert second.wait() == 130
+
+
+def test_a_fixed_partition_is_read_alone_and_gone_on_with(site, kafka, topic, name):
+    source, output = topic(3), topic(1)
+    script = site.script(ROLLING)
+    records = [(i % 3, b"k%d" % (i % 3), i) for i in range(600)]
+    stream = site.topic(source, Group=name, SkipToRecord="earliest", Partition=1, MaxWaitTime=2000)
+    write(kafka, source, records[:300])
+    assert (engine := site.start("run", script, stream, site.topic(output))).wait() == 0, engine.said
+    write(kafka, source, records[300:])
+    assert (engine := site.start("run", script, stream, site.topic(output))).wait() == 0, engine.said
+    expected = rolled(record for record in records if record[0] == 1)
+    assert by_key(read_all(kafka, output)) == expected
