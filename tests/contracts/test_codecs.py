@@ -27,6 +27,8 @@ CASES = [
     ("avro-binary", "double", [0.0, -0.0, 0.1, math.inf]),
     ("avro-binary", "null", [None]),
     ("avro-binary", TICK, [A_TICK]),
+    ("avro-registry", "double", [0.0, -0.0, 0.1, math.inf]),
+    ("avro-registry", TICK, [A_TICK]),
     ("utf-8", None, ["", "a", "é\n"]),
     ("utf-8", "string", ["", "a"]),
     ("null", None, [b"", b"\xff\n"]),
@@ -35,12 +37,25 @@ CASES = [
 IDS = [f"{encoding}-{schema['name'] if isinstance(schema, dict) else schema}" for encoding, schema, _ in CASES]
 
 
+class OneSchema:
+    """A registry that has one schema, whatever its number."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def written(self, key):
+        return self.source
+
+    def to_write(self):
+        return 1, self.source
+
+
 class Foreign:
     """A value of the script's own class."""
 
 
 def opened(encoding, schema):
-    return open_codec(encoding, None if schema is None else parse_schema(schema))
+    return open_codec(encoding, None if schema is None else parse_schema(schema), schemas=OneSchema(schema))
 
 
 def test_every_encoding_is_put_through_the_contract():
