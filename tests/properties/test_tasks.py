@@ -45,6 +45,14 @@ def action(record):
     yield [record["x"], total]
 """
 
+CELL = """
+from engine import cells
+
+def action(x):
+    cells("seen").update(lambda total: (total or 0) + x)
+    yield [x, x]
+"""
+
 BARE = """
 def action(x):
     yield [x, x]
@@ -66,7 +74,7 @@ def expected(kind: str, task: int) -> tuple[list[list[int]], dict[int, int]]:
     for i in range(N_RECORDS):
         x, key = number(task, i), i % 3 if kind == "keyed" else 0
         totals[key] = totals.get(key, 0) + x
-        if kind == "bare":
+        if kind in ("bare", "cell"):
             outputs.append([x, x])
         elif not (kind == "state" and x % 50 == 13):
             outputs.append([x, totals[key]])
@@ -144,7 +152,7 @@ class Trouble:
 
 async def run(folder: Path, kind: str, steps: list[tuple[str, int]], n_jets: int) -> Any:
     rig = Rig(folder)
-    source = {"state": STATE, "keyed": KEYED, "bare": BARE}[kind]
+    source = {"state": STATE, "keyed": KEYED, "cell": CELL, "bare": BARE}[kind]
     records = [[raw(kind, task, i) for i in range(N_RECORDS)] for task in ALL]
     engine, partitions, log, topic = await begin(
         rig, source, records, n_jets=n_jets, n_restarts=1000, commit_interval_s=0.01
@@ -173,10 +181,11 @@ STEPS = st.lists(
 
 
 @settings(max_examples=15)
-@given(kind=st.sampled_from(["state", "keyed", "bare"]), steps=STEPS, n_jets=st.sampled_from([1, 2]))
+@given(kind=st.sampled_from(["state", "keyed", "cell", "bare"]), steps=STEPS, n_jets=st.sampled_from([1, 2]))
 @example(kind="state", steps=[(verb, 1) for verb in TROUBLES], n_jets=1)
 @example(kind="keyed", steps=[("hold", 0), ("lose", 0), ("wait", 0), ("release", 1), ("take", 0)], n_jets=1)
 @example(kind="bare", steps=[("hold", 0), ("abort", 0), ("drop", 1), ("kill", 0), ("take", 0)], n_jets=2)
+@example(kind="cell", steps=[("abort", 0), ("wait", 0), ("drop", 1), ("kill", 0), ("take", 0), ("lose", 0)], n_jets=2)
 def test_outputs_and_states_are_those_of_a_calm_run(kind: str, steps: list[tuple[str, int]], n_jets: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = asyncio.run(run(Path(folder), kind, steps, n_jets))
@@ -187,5 +196,7 @@ def test_outputs_and_states_are_those_of_a_calm_run(kind: str, steps: list[tuple
     for task in ALL:
         outputs, totals = expected(kind, task)
         assert found[task] == outputs
-        if kind != "bare":
+        if kind == "cell":
+            assert sum(states[0].values()) == sum(number(one, i) for one in ALL for i in range(N_RECORDS))
+        elif kind != "bare":
             assert sorted(states[task].values()) == sorted(totals.values())

@@ -302,3 +302,52 @@ def test_what_begin_gave_goes_with_the_task_that_it_was_given_for(rig, within):
         assert [json.loads(value) for value, _ in log.topics["out"]] == sums(0, 20)
 
     within(test)
+
+
+def test_tasks_move_when_there_are_more_jets_or_less(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 3000) for task in range(4)])
+        await partitions.take([0, 1, 2, 3])
+        for n_jets in (3, 2, 0, 1, 4):
+            await until(lambda n=len(log.commits): len(log.commits) > n or partitions.is_through(range(4)))
+            scaled = await engine.scale(n_jets)
+            assert scaled.n_working == n_jets
+            held = [sorted(jet.tasks) for jet in engine.manifold.crew.jets]
+            assert held == [[task for task in range(4) if task % n_jets == at] for at in range(n_jets)]
+            if n_jets == 0:
+                await engine.scale(1)
+        await until(lambda: partitions.is_through(range(4)))
+        assert values(log) == {task: sums(task, 3000) for task in range(4)}
+        assert totals(log) == {task: sums(task, 3000)[-1][1] for task in range(4)}
+
+    within(test)
+
+
+def test_what_a_jet_takes_with_it_is_done_again_and_the_other_jets_go_on(rig, within):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(task, 2000) for task in range(2)], n_jets=2)
+        await partitions.take([0, 1])
+        await until(lambda: log.position(1).position)
+        first, second = engine.manifold.crew.jets
+        os.kill(second.pid, signal.SIGKILL)
+        await until(lambda: partitions.is_through([0, 1]))
+        assert (first.n_restarts, second.n_restarts) == (0, 1)
+        assert values(log) == {task: sums(task, 2000) for task in range(2)}
+        assert totals(log) == {task: sums(task, 2000)[-1][1] for task in range(2)}
+
+    within(test)
+
+
+def test_a_record_that_stops_the_engine_stops_it_with_several_jets_and_all_in_front_of_it_is_committed(rig, within):
+    source = SUM.replace("yield [x, total]", "yield [x, total / (x != 1020)]")
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(0), records(1)], n_jets=2)
+        await partitions.take([0, 1])
+        await engine.wait(EngineState.ERROR)
+        assert values(log)[1] == sums(1)[:20]
+        assert log.position(1).position == 20
+        assert values(log).get(0, []) == sums(0)[: log.position(0).position]
+        assert totals(log).get(0, 0) == ([[0, 0], *sums(0)])[log.position(0).position][1]
+
+    within(test)
