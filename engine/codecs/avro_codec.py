@@ -21,12 +21,8 @@ _NAME = "avro-binary"
 def open_avro(schemas: SchemaPair) -> CompiledCodec:
     """Return the codec. NaN and infinities are legal."""
     extras = Extras()
-    write = datum_writer(schemas, extras, _NAME)
     decode = schemas.resolve_input(datum_reader(schemas.stream, _NAME))
-    encode: Callable[[Any], bytes] = write
-    if schemas.stream == schemas.model and schemas.stream.root.kind == "double":
-        decode, encode = _read_double, _write_double(write)
-    return CompiledCodec(_NAME, decode, encode, extras)
+    return CompiledCodec(_NAME, decode, datum_writer(schemas, extras, _NAME), extras)
 
 
 def datum_writer(schemas: SchemaPair, extras: Extras, encoding: str, prefix: bytes = b"") -> Callable[[Any], bytes]:
@@ -42,11 +38,14 @@ def datum_writer(schemas: SchemaPair, extras: Extras, encoding: str, prefix: byt
         except RecursionError as exc:
             raise EncodeError(encoding, "it is nested too deeply") from exc
 
-    return write
+    is_double = schemas.stream == schemas.model and schemas.stream.root.kind == "double"
+    return _write_double(write, prefix) if is_double else write
 
 
 def datum_reader(schema: Schema, encoding: str, start: int = 0) -> Callable[[bytes], Any]:
     """Return what reads records whose datum begins at `start` and ends with them."""
+    if schema.root.kind == "double":
+        return _read_double(encoding, start)
     get = ReaderCompiler().reader(schema.root)
 
     def read(raw: bytes) -> Any:
@@ -68,20 +67,22 @@ def datum_reader(schema: Schema, encoding: str, start: int = 0) -> Callable[[byt
     return read
 
 
-_DOUBLE = struct.Struct("<d")
+def _read_double(encoding: str, start: int) -> Callable[[bytes], Any]:
+    unpack = struct.Struct(f"<{start}xd").unpack
+
+    def read_double(raw: bytes) -> Any:
+        try:
+            return unpack(raw)[0]
+        except struct.error as exc:
+            raise DecodeError(encoding, f"a double has 8 bytes, this record {len(raw) - start}") from exc
+
+    return read_double
 
 
-def _read_double(raw: bytes, _unpack: Callable[[bytes], tuple[Any, ...]] = _DOUBLE.unpack) -> Any:
-    try:
-        return _unpack(raw)[0]
-    except struct.error as exc:
-        raise DecodeError(_NAME, f"a double has 8 bytes, this record {len(raw)}") from exc
-
-
-def _write_double(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    pack = _DOUBLE.pack
+def _write_double(write: Callable[[Any], bytes], prefix: bytes) -> Callable[[Any], bytes]:
+    pack = struct.Struct("<d").pack
 
     def write_double(value: Any) -> bytes:
-        return pack(value) if type(value) is float else write(value)
+        return prefix + pack(value) if type(value) is float else write(value)
 
     return write_double
