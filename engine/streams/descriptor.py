@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, NonNegativeInt, PlainSerializer, PositiveInt
 
 from engine.errors import NotBuilt
-from engine.streams.encoding import Encoding, PlainEncoding
+from engine.streams.encoding import Encoding, PlainEncoding, RegistryEncoding
 from engine.streams.kafka import KafkaTransport
 from engine.streams.part import Part
 from engine.streams.transport import RestTransport, Transport
@@ -114,6 +114,14 @@ class StreamDescriptor(Part):
     def encoding_name(self) -> str:
         """The codec's name; ``null`` for bytes as they are."""
         return self.encoding.type if self.encoding else "null"
+
+    @property
+    def subject(self) -> str | None:
+        """Under what a schema registry keeps the schemas of its records; None where nothing says so."""
+        if not isinstance(self.encoding, RegistryEncoding):
+            return None
+        topic = self.transport.topic if isinstance(self.transport, KafkaTransport) else None
+        return self.encoding.subject or (None if topic is None else f"{topic}-value")
 
     @property
     def framing(self) -> Framing | None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from engine.streams.connecting import connection_of
 from engine.streams.descriptor import StreamDescriptor
+from engine.streams.encoding import RegistryEncoding
 from engine.streams.kafka import KafkaTransport
 
 
 def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str | None:
-    """Try to connect, and return what was found as a sentence; None for a transport that connects to nobody.
+    """Try to connect, and return what was found in sentences; None for a stream that connects to nobody.
 
     Parameters
     ----------
@@ -27,7 +28,23 @@ def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str 
         A secret that it names is not there.
     BrokerRefused, BrokerUnreachable
         What is wrong, and what to do about it.
+    RegistryRefused, RegistryUnreachable
+        The same, of a schema registry.
     """
+    found = [_reach_broker(descriptor, slot, secrets), _reach_registry(descriptor, secrets)]
+    return " ".join(filter(None, found)) or None
+
+
+def _reach_registry(descriptor: StreamDescriptor, secrets: Path) -> str | None:
+    encoding = descriptor.encoding
+    if not isinstance(encoding, RegistryEncoding):
+        return None
+    from engine.streams.registering import check_registry
+
+    return check_registry(encoding, descriptor.subject, secrets)
+
+
+def _reach_broker(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str | None:
     transport = descriptor.transport
     if not isinstance(transport, KafkaTransport):
         return None

@@ -33,3 +33,24 @@ def open_registry(encoding: RegistryEncoding, secrets: Path) -> SchemaRegistry:
         encoding.url if is_reference(encoding.url) else "",
     )
     return SchemaRegistry(RegistryConnection(access))
+
+
+def check_registry(encoding: RegistryEncoding, subject: str | None, secrets: Path) -> str:
+    """Ask the registry for a subject, and return what it has as a sentence.
+
+    Raises
+    ------
+    ConfigError
+        A secret is not there.
+    RegistryRefused, RegistryUnreachable
+        What is wrong.
+    """
+    registry = open_registry(encoding, secrets)
+    try:
+        latest = registry.latest(subject or "any")  # that it answers is what counts then
+    finally:
+        registry.close()
+    if subject is None:
+        return f"The schema registry at {registry.name} answers."
+    number = "no schema yet" if latest is None else f"schema {latest.id}"
+    return f"The schema registry at {registry.name} has {number} for subject {subject!r}."

@@ -63,9 +63,7 @@ class Stream:
     @property
     def subject(self) -> str | None:
         """Under what the registry keeps the schemas of its records; None where nothing says so."""
-        if self.registry is None:
-            return None
-        return self.registry.subject or (f"{self.kafka.topic}-value" if self.kafka is not None else None)
+        return self.descriptor.subject
 
     @property
     def own_schema(self) -> Schema | None:
