@@ -28,6 +28,8 @@ _LOOK_S = 0.1
 _GRACE_S = 1.0  # one broker of several may know better than the one that does not let us in
 _HOPELESS = ("_AUTHENTICATION", "_SSL")  # in this order: no user is asked for before the handshake is done
 _TROUBLE = ("_RESOLVE", "_TRANSPORT")
+_PASSING = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH")
+"""What a broker says for a moment of a topic that was just made, or whose leader has changed."""
 
 
 class Complaints(logging.Handler):
@@ -98,14 +100,18 @@ class Brokers:
         """
         from confluent_kafka import KafkaException
 
-        try:
-            answers = question(self._connected(), self._timeout_s)
-            self._wait(answers.values())
-            return {key: answer.result(0) for key, answer in answers.items()}
-        except KafkaException as exc:
-            raise self._explain(what, exc) from exc
-        except FutureTimeoutError as exc:
-            raise self._explain(what, None) from exc
+        until_s = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                answers = question(self._connected(), self._timeout_s)
+                self._wait(answers.values())
+                return {key: answer.result(0) for key, answer in answers.items()}
+            except KafkaException as exc:
+                if exc.args[0].name() not in _PASSING or time.monotonic() > until_s:
+                    raise self._explain(what, exc) from exc
+            except FutureTimeoutError as exc:
+                raise self._explain(what, None) from exc
+            time.sleep(_LOOK_S)
 
     def list_topics(self) -> set[str]:
         """Return the names of all topics that the user may see."""
