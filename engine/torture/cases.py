@@ -266,9 +266,9 @@ def run_unkilled(stage: Stage) -> list[bytes]:
     Raises
     ------
     TortureFailed
-        It did not get through.
+        It did not get through, or the script changes variables that are not taken as its state.
     """
-    victim = stage.start()
+    victim = stage.start(is_watched=True)
     try:
         if (code := victim.wait()) != 0:
             raise TortureFailed(f"The run that nobody kills ended with exit code {code}.", victim.log_tail())

@@ -61,9 +61,13 @@ class Stage(ABC):
         self._command, self._environ = list(command), dict(environ)
         self._n_starts = 0
 
-    def start(self, step: str = "") -> Victim:
-        """Start an engine: the first one from the beginning, the others from where the last one ended."""
+    def start(self, step: str = "", *, is_watched: bool = False) -> Victim:
+        """Start an engine: the first one from the beginning, the others from where the last one ended.
+
+        One that is watched fails if the script changes variables that are not taken as its state.
+        """
         environ = self._environ | ({"ENGINE_KILL_AT": step} if step else {})
+        environ |= {"ENGINE_WATCH": "1"} if is_watched else {}
         victim = Victim([*self._command, *self._arguments()], self.folder, self.folder / "engine.log", environ)
         self._n_starts += 1
         return victim

@@ -94,6 +94,54 @@ def break_acknowledging() -> None:
     SqliteStore.outputs = renumbered
 
 
+def break_transaction() -> None:
+    """Write outputs to their topic beside the transaction."""
+    from confluent_kafka import Producer
+
+    from engine.kafka.sink import KafkaSink
+    from engine.kafka.transaction import Transaction
+
+    begun, outside = Transaction._begun, {}
+
+    def write_sink(self: KafkaSink, values: Any, labels: Any = None) -> None:
+        transaction = self._transaction
+        servers = transaction.connection.servers
+        if servers not in outside:
+            outside[servers] = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random"})
+        for value, label in zip(values, labels or [], strict=True):
+            outside[servers].produce(self.topic, value, label[0])
+        outside[servers].flush()
+        begun(transaction)
+
+    KafkaSink.write = write_sink
+
+
+def break_restoring() -> None:
+    """Take partitions over without the state that another engine had of them."""
+    from engine.runtime import group
+
+    group._latest = lambda _entries: []
+
+
+def break_one_transaction() -> None:
+    """Commit offsets and state in one transaction, and the outputs in another one behind it."""
+    from engine.kafka.sink import KafkaSink
+    from engine.kafka.transaction import Transaction
+
+    write, commit = KafkaSink.write, Transaction.commit
+    waiting: list[tuple[Any, ...]] = []
+
+    def commit_twice(self: Transaction, *given: Any) -> None:
+        commit(self, *given)
+        later, waiting[:] = list(waiting), []
+        for arguments in later:
+            write(*arguments)
+        commit(self, {})
+
+    KafkaSink.write = lambda *arguments: waiting.append(arguments)
+    Transaction.commit = commit_twice
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "order": break_order,
     "cut": break_cut,
@@ -101,6 +149,9 @@ FAULTS: dict[str, Callable[[], None]] = {
     "journal": break_journal,
     "answers": break_answers,
     "outputs": break_acknowledging,
+    "transaction": break_transaction,
+    "one-transaction": break_one_transaction,
+    "restoring": break_restoring,
 }
 
 if __name__ == "__main__":

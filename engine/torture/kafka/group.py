@@ -166,8 +166,8 @@ class Group:
         if member.is_guest and member.is_leaving and code in (*STOPPED, -signal.SIGKILL):
             self._members.remove(member)
             return
-        if code == -signal.SIGKILL and member.life is not None and member.life.step:
-            self._note(member, Way.STEP, member.life.step)
+        if code == -signal.SIGKILL and member.step:
+            self._note(member, Way.STEP, member.step)
         elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S):
             self.report.n_ended += 1
         else:

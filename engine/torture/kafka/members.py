@@ -51,6 +51,8 @@ class Member:
         self._read_bytes = 0
         self._assignments: list[Assignment] = []
         self.life: Life | None = None
+        self.step = ""
+        """Where it kills itself, even when its life is spared later."""
         self.worked_s: float | None = None
         """When the group first got on while it was there."""
         self.frozen_until_s: float | None = None
@@ -63,8 +65,8 @@ class Member:
         self.life, self.worked_s, self.frozen_until_s = life, None, None
         self.is_leaving = self.is_jet_killed = False
         self.fenced_s = float("-inf")
-        step = life.step if life is not None else ""
-        environ = self._environ | ({"ENGINE_KILL_AT": step} if step else {})
+        self.step = life.step if life is not None else ""
+        environ = self._environ | ({"ENGINE_KILL_AT": self.step} if self.step else {})
         self._victim = Victim(self._command, self._folder, self._log, environ)
 
     @property

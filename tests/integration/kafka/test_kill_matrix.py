@@ -1,0 +1,61 @@
+"""Groups of engines are killed, frozen and shut out, and guests come and go: every key has what an unhurt engine gave.
+
+The same torture of an engine with one promise broken must see it: else it would prove nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.torture import engine_environ
+from engine.torture.kafka import GROUP_CASES, Brokers, GroupReport, GroupSubject, torture_group
+from testbed.kafka import KafkaCluster
+
+BROKEN = Path(__file__).parents[1] / "broken_engine.py"
+ENGINE = (sys.executable, "-m", "engine")
+N_RECORDS = 3_000
+
+
+@pytest.fixture
+def brokers(kafka: KafkaCluster) -> Iterator[Brokers]:
+    return Brokers(kafka.bootstrap)
+
+
+def hurt(
+    name: str, brokers: Brokers, folder: Path, topics: str, *command: str, n_kills: int, steps: tuple[str, ...] = ()
+) -> GroupReport:
+    subject = GroupSubject(
+        GROUP_CASES[name], folder, command or ENGINE, engine_environ(), brokers, name=topics, n_records=N_RECORDS
+    )
+    return torture_group(subject, n_kills, 1, **({"steps": steps} if steps else {}))
+
+
+@pytest.mark.parametrize("case", ["kafka", "kafka-frozen", "kafka-storm-new"])
+def test_hurt_groups_lose_nothing_and_repeat_nothing(case: str, brokers: Brokers, name: str, tmp_path: Path) -> None:
+    report = hurt(case, brokers, tmp_path, name, n_kills=4)
+    assert report.reasons == []
+    assert (report.n_lost, report.n_repeated) == (0, 0)
+    assert report.n_kills >= 4
+    assert report.n_outputs == report.n_passes * N_RECORDS
+    assert all(report.troubles[trouble.value] for trouble in GROUP_CASES[case].troubles)
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "is_seen"),
+    [
+        ("transaction", "sent", lambda report: report.n_repeated > 0),
+        ("one-transaction", "transacted", lambda report: report.n_lost > 0),
+        ("restoring", "published", lambda report: report.n_lost > 0),
+    ],
+)
+def test_a_group_that_breaks_a_promise_is_found_out(
+    fault: str, step: str, is_seen: Callable[[GroupReport], bool], brokers: Brokers, name: str, tmp_path: Path
+) -> None:
+    command = sys.executable, str(BROKEN), fault
+    report = hurt("kafka", brokers, tmp_path, name, *command, n_kills=3, steps=(step,))
+    assert is_seen(report), report
+    assert not report.is_right
