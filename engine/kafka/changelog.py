@@ -93,6 +93,8 @@ class Restoring:
             return
         with changelog.partition(task, self._waits) as partition:
             self._partition = partition
+            if self._is_closed:
+                return
             floor = changelog.find_floor(partition, task)
             low, high = partition.ends()
             start = max(low, floor)

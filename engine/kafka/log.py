@@ -93,6 +93,7 @@ class KafkaLog(Beside):
         self._writer = secrets.token_bytes(_N_WRITER)
         self._deciding = Deciding(transaction, changelog, group)
         self._tasks: dict[int, TaskFence] = {}
+        self._unsettled: Commit | None = None
         self._scopes: set[str] = set()
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
@@ -209,6 +210,11 @@ class KafkaLog(Beside):
                 future.set_result(None)
 
     def _commit(self, commit: Commit) -> None:
+        if self._unsettled is not None:
+            is_same = commit is self._unsettled
+            self._settle()
+            if is_same:
+                return
         if commit.entries and self._changelog is None:
             raise ValueError("there is state, and no changelog for it")
         tasks = [task for task, one in commit.fence.tasks.items() if self._tasks.get(task) != one or commit.is_anew]
@@ -220,7 +226,8 @@ class KafkaLog(Beside):
             self._transact(commit, tasks, is_prepared=is_prepared)
         self._fence, self._tasks = commit.fence, dict(commit.fence.tasks)
         if is_prepared:
-            self._local.settle().result()
+            self._unsettled = commit
+            self._settle()
             return
         is_needed = is_local or not is_transacted
         # What it only notes of the transaction can be noted anew: nobody waits for it.
@@ -228,6 +235,10 @@ class KafkaLog(Beside):
         written = self._local.commit(kept)
         if is_needed:
             written.result()
+
+    def _settle(self) -> None:
+        self._local.settle().result()
+        self._unsettled = None
 
     def _transact(self, commit: Commit, tasks: list[int], *, is_prepared: bool) -> None:
         """Write a commit as a transaction, with a trace by which it is found again whether it has come true."""

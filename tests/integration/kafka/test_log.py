@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from engine.errors import BoundElsewhere, CommitAborted, DeliveryFailed, EngineFenced
+from engine.errors import BoundElsewhere, CommitAborted, DeliveryFailed, EngineFenced, StoreFailed
 from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
 from engine.kafka.log import KafkaLog
@@ -301,6 +302,29 @@ def test_what_only_the_local_store_keeps_is_committed_with_the_transaction(bench
     assert log.scopes() == ["cells", "script"]
     assert [one.value for one in log.entries("cells")] == [b"1"]
     assert [one.value for one in log.entries("script", 0)] == [b"1"]
+
+
+@pytest.mark.parametrize("has_state", [True, False])
+def test_a_commit_that_found_no_room_to_settle_is_settled_when_it_is_tried_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_state: bool
+) -> None:
+    store = bench.store(tmp_path)
+    log, sink = bench.log(store, has_state=has_state)
+    commit = bench.commit(1, {0: 1}, rejects=[REJECT])
+    sink.write([b"a"])
+    full: Future[None] = Future()
+    full.set_exception(StoreFailed("commits.db", "database or disk is full", is_full=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "settle", lambda: full)
+        with pytest.raises(StoreFailed):
+            log.commit(commit).result()
+    assert store.prepared is not None
+    log.commit(commit).result()
+    sink.write([b"b"])
+    log.commit(bench.commit(2, {0: 2}, rejects=[REJECT])).result()
+    assert [one.number for one in store.rejects()] == [1, 2]
+    assert sorted(value or b"" for _, _, value in bench.outputs()) == [b"a", b"b"]
+    assert bench.offsets() == {0: 2}
 
 
 def test_a_job_with_local_streams_is_refused_in_another_store(bench: Bench, tmp_path: Path) -> None:
