@@ -73,6 +73,7 @@ _REFUSED: Mapping[str, _Saying] = {
 _BY_WORDS = (
     (re.compile("certificate verify failed", re.IGNORECASE), _UNTRUSTED),
     (re.compile("connecting to a PLAINTEXT broker", re.IGNORECASE), _NO_TLS),
+    (re.compile("No leaders found"), _NO_TOPIC),  # what is said of offsets of a topic that was deleted
 )
 _UNREACHABLE = frozenset(
     ("_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT", "_TRANSPORT", "BROKER_NOT_AVAILABLE", "NETWORK_EXCEPTION")
