@@ -24,7 +24,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Note the request, and answer it."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender was killed within it
+            self.close_connection = True
+            return
         line = {"key": self.headers.get("Idempotency-Key", ""), "body": base64.b64encode(body).decode()}
         os.write(self.log_fd, json.dumps(line).encode() + b"\n")
         chance = random.random()  # noqa: S311 - no secret
@@ -41,11 +45,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a sender that is killed resets its connections."""
+
+
 def main() -> None:
     """Listen until killed."""
     port, log = int(sys.argv[1]), Path(sys.argv[2])
     _Handler.log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    ThreadingHTTPServer(("127.0.0.1", port), _Handler).serve_forever()
+    _Server(("127.0.0.1", port), _Handler).serve_forever()
 
 
 if __name__ == "__main__":
