@@ -42,6 +42,7 @@
         RegistryUnreachable
       StateError          state that cannot be kept or put back
         StateUnkept
+        StateOverlooked
         StateTooLarge
         StateCorrupt
         StateIncompatible
@@ -469,6 +470,29 @@ class StateUnkept(StateError):
     def __init__(self, path: str, reason: str, fix: str = "") -> None:
         self.path, self.reason, self.fix = path, reason, fix
         super().__init__(f"{path}: {reason}.{' ' + fix if fix else ''}")
+
+
+class StateOverlooked(StateError):
+    """A script that was tried has changed variables that are not taken as its state.
+
+    Parameters
+    ----------
+    names : list of str
+        The variables.
+    state : list of str
+        Those that are taken as state.
+    shared : list of str
+        Those of `names` that the script declares as only read.
+    """
+
+    def __init__(self, names: list[str], state: list[str], shared: list[str]) -> None:
+        self.names, self.state, self.shared = names, state, shared
+        verb = "is" if len(names) == 1 else "are"
+        instead = f' in place of "# engine.shared: {", ".join(shared)}"' if shared else ""
+        super().__init__(
+            f"{' and '.join(names)} changed while records were scored, and {verb} no part of the script's state: what"
+            f' changed is lost when its process ends. Write "# engine.state: {", ".join([*state, *names])}"{instead}.'
+        )
 
 
 class StateTooLarge(StateError):

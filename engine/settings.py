@@ -121,6 +121,8 @@ class Settings:
         Where the files are that descriptors name as ``secret://NAME``.
     instance : str
         What tells this engine from others of its consumer group, also after a restart; empty for the id of its job.
+    is_watched : bool
+        That a script changes variables which are not taken as its state is an error, when its inputs end; for tests.
     kill_at : str
         Where the engine kills itself, for tests of what that loses; see `engine.runtime.steps.Killer`.
     is_log_json : bool, optional
@@ -145,6 +147,7 @@ class Settings:
     commit_interval_s: float = 0.1  # 3 to 5 ms each: at a tenth of this a fifth of the throughput is gone
     secrets_dir: Path = Path("/run/secrets")  # where Docker and Kubernetes put them
     instance: str = ""
+    is_watched: bool = False
     kill_at: str = ""
     is_log_json: bool | None = None
 
@@ -198,6 +201,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ENGINE_COMMIT_INTERVAL": ("commit_interval_s", parse_duration),
     "ENGINE_SECRETS": ("secrets_dir", Path),
     "ENGINE_INSTANCE": ("instance", str),
+    "ENGINE_WATCH": ("is_watched", _parse_switch),
     "ENGINE_KILL_AT": ("kill_at", str),
     "ENGINE_LOG": ("is_log_json", _parse_log_format),
 }

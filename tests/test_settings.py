@@ -69,6 +69,8 @@ def test_every_variable_reaches_its_setting() -> None:
         "ENGINE_DRAIN_TIMEOUT": "5s",
         "ENGINE_COMMIT_INTERVAL": "10ms",
         "ENGINE_SECRETS": "hidden",
+        "ENGINE_INSTANCE": "left",
+        "ENGINE_WATCH": "1",
         "ENGINE_KILL_AT": "written:3",
         "ENGINE_LOG": "json",
     }
@@ -91,6 +93,8 @@ def test_every_variable_reaches_its_setting() -> None:
         drain_timeout_s=5.0,
         commit_interval_s=0.01,
         secrets_dir=Path("hidden"),
+        instance="left",
+        is_watched=True,
         kill_at="written:3",
         is_log_json=True,
     )

@@ -6,7 +6,7 @@ batch to a frame, so that a record costs tens of nanoseconds and no system call 
 The order of a conversation::
 
     engine                            jet
-    SETUP   the script, its name  ->              (and whether every task has a state of its own)
+    SETUP   the script, its name  ->              (and whether tasks have states of their own)
                                   <-  LOADED, or FAILED
     SLOT    how a slot is coded   ->              (again whenever a stream is attached anew)
     BEGIN                         ->

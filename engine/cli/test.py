@@ -51,7 +51,8 @@ def test(
 ) -> None:
     """Score INPUTS with SCRIPT and compare the outputs of slot 1 with EXPECTED, record by record.
 
-    The exit code is 0 when they agree and 1 when they differ.
+    The exit code is 0 when they agree and 1 when they differ. It is an error if SCRIPT changes variables that are not
+    taken as its state: they are named, and what to write.
 
     Examples: engine test model_scripts/average.py prices.jsons expected.jsons
               engine test model_scripts/average.py prices.jsons expected.jsons --update
@@ -62,7 +63,7 @@ def test(
         # The same suffix: it says how records are encoded.
         outputs = Path(folder, "outputs").with_suffix(expected.suffix)
         job = prepare(desk, script, {0: inputs, 1: str(outputs)}, **options)
-        settings = dataclasses.replace(job.settings, state_dir=Path(folder, "state"))
+        settings = dataclasses.replace(job.settings, state_dir=Path(folder, "state"), is_watched=True)
         done = perform(dataclasses.replace(job, settings=settings), on_console=print_console)
         tell_rejects(done)
         if done.error is not None:

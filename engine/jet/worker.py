@@ -23,6 +23,7 @@ from engine.jet.loading import class_finder, import_script, reason_of, script_tr
 from engine.jet.memory import Memory, Resolve
 from engine.jet.schemas import AskedSchemas
 from engine.jet.unkeyed import ModuleMemory
+from engine.jet.watch import Watch
 from engine.ports import Codec
 from engine.schema import parse_schema
 from engine.script import MESSAGE_KEY, Script, callable_arity, inspect_script
@@ -119,6 +120,7 @@ class Worker:
         self._resolve = class_finder(self._script.name, self._module)
         self._is_tasked = message.get("is_tasked", False)
         self._memory: Memory = self._remember()
+        self._watch = Watch(self._module, self._script) if message.get("is_watched", False) else None
         state = try_state(self._module, self._script.state_names)
         self._send(pack_message(Kind.LOADED, {"pid": os.getpid(), "python": platform.python_version(), "state": state}))
 
@@ -179,6 +181,8 @@ class Worker:
         # A begin() that takes one argument expects the job's description; there is none outside of a batch job.
         arguments: list[dict[str, object]] = [{}] * self._script.begin_arity if phase is Phase.BEGIN else []
         answer = Answer(self._send, batch, self._outputs, name or phase.name.lower())
+        if phase is Phase.END and self._watch is not None and (overlooked := self._watch.end()) is not None:
+            answer.fail(0, "action", overlooked)
         self._cell.enter(phase, batch)
         if name is not None:
             calls = self._memory.end() if phase is Phase.END else iter((None,))
@@ -189,6 +193,8 @@ class Worker:
                 self._fail(answer, 0, exc)
         if phase is Phase.BEGIN:
             self._report_state(answer)
+            if self._watch is not None:
+                self._watch.begin()
         self._cell.leave()
         answer.finish(1)
 

@@ -161,7 +161,7 @@ class Jet:
         script = self._launcher.model.script
         message = {"protocol": PROTOCOL_VERSION, "name": script.name, "source": script.source}
         self.is_tasked = self._owner.is_tasked
-        message["is_tasked"] = self.is_tasked
+        message |= {"is_tasked": self.is_tasked, "is_watched": self._launcher.is_watched}
         await self._ask(pack_message(Kind.SETUP, message | {"path": str(self._launcher.script_path(self.number))}))
 
     async def reload(self) -> None:

@@ -35,6 +35,8 @@ class Launcher:
 
     def __init__(self, model: Model, settings: Settings, *, is_inline: bool = False) -> None:
         self.model, self._settings, self.is_inline = model, settings, is_inline
+        self.is_watched = settings.is_watched
+        """Whether jets are to look what the script changes beside its state."""
         self._folders: dict[int, Workdir] = {}
         self._stop = threading.Event()
 

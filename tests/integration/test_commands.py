@@ -54,6 +54,9 @@ def folder(tmp_path: Path) -> Path:
     )
     (folder / "no_action.py").write_text("def begin():\n    pass\n")
     (folder / "raise_at_import.py").write_text("raise RuntimeError('no')\ndef action(x):\n    pass\n")
+    (folder / "overlooked.py").write_text(
+        "import sys\nn = 0\ndef action(x):\n    sys.modules[__name__].n += x\n    return n\n"
+    )
     (folder / "raise_in_action.py").write_text("def action(x):\n    raise RuntimeError('no')\n")
     return folder
 
@@ -128,6 +131,8 @@ def test_scaling_a_model_with_state_says_that_jets_idle(server: Server) -> None:
         (["run", "raise_in_action.py", "inline:1", "-"], 1, "action() failed on record 1 of slot 0: RuntimeError: no"),
         (["run", "echo.py", "inline:x", "-", "--strict"], 1, "1 rejected"),
         (["test", "echo.py", "prices.jsons", "expected.jsons"], 1, "Different: "),
+        (["test", "overlooked.py", "prices.jsons", "expected.jsons"], 1, 'Write "# engine.state: n"'),
+        (["run", "overlooked.py", "inline:1", "-"], 0, "1 record in, 1 out, 0 rejected"),
         (["model", "show", "averag", "--library", "."], 1, "Model 'averag' not found. Did you mean 'average'?"),
         (["run"], 2, "Missing argument 'SCRIPT'"),
         (["rnu", "echo.py"], 2, "No such command 'rnu'"),

@@ -1,6 +1,5 @@
 """What stands beside the values of records: keys and times that a script reads, and those that it gives outputs."""
 
-
 import pytest
 
 from engine.channel import Kind, pack_message

@@ -36,6 +36,7 @@ class Conversation:
         coding=DOUBLE,
         schemas=None,
         is_tasked=False,
+        is_watched=False,
         **options,
     ):
         self.cell, self.frames = Cell(), []
@@ -43,7 +44,9 @@ class Conversation:
         path = folder / f"{name}.py"
         path.write_text(source)
         message = {"protocol": PROTOCOL_VERSION, "name": name, "source": source, "path": str(path)}
-        [(kind, body)] = self.ask(pack_message(Kind.SETUP, message | {"is_tasked": is_tasked}))
+        [(kind, body)] = self.ask(
+            pack_message(Kind.SETUP, message | {"is_tasked": is_tasked, "is_watched": is_watched})
+        )
         self.loaded = kind, unpack_message(body)
         if kind is Kind.LOADED:
             for slot in slots:

@@ -125,7 +125,7 @@ class FakeLauncher:
     """Gives out runners and keeps them; `prepare` says what the next ones do not answer, or raises."""
 
     def __init__(self):
-        self.model = SimpleNamespace(script=SCRIPT)
+        self.model, self.is_watched = SimpleNamespace(script=SCRIPT), False
         self.runners, self.cleaned, self.policies = [], [], {}
         self.prepare = lambda: ()
 
