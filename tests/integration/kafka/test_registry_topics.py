@@ -189,3 +189,25 @@ def test_an_engine_that_is_stopped_while_its_registry_is_away_leaves_the_records
     assert engine.wait() == 0, engine.said
     assert by_number(topics.consume()) == scores(range(100))
     assert "0 rejected" in engine.said
+
+
+def test_partitions_that_move_while_the_registry_is_away_lose_nothing_and_bring_nothing_twice(
+    site: Site, registry: SchemaRegistry, topic: MakeTopic, name: str
+) -> None:
+    # half of the longest poll interval is what an engine gets to finish what moves away: here it cannot
+    fast = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "max.poll.interval.ms": 8000}
+    topics = Topics(site, registry.url, topic, name, MaxWaitTime=10_000, Config=fast)
+    topics.produce(OLD, [{"n": n} for n in range(200)])
+    script = site.script(SCRIPT)
+    registry.process.suspend()
+    try:
+        first = site.start("run", script, *topics.streams, state="first")
+        first.until(lambda: bool(first.events("registry.waits")), "it waits for the registry")
+        second = site.start("run", script, *topics.streams, state="second")
+        second.until(lambda: bool(second.events("registry.waits")), "the other one waits too")
+    finally:
+        registry.process.resume()
+    for engine in (first, second):
+        assert engine.wait() == 0, engine.said
+        assert "0 rejected" in engine.said
+    assert by_number(topics.consume()) == scores(range(200))
