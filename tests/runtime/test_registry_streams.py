@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.errors import RegistryRefused, SlotsUnfit
+from engine.errors import EngineError, RegistryRefused, SlotsUnfit
 from engine.runtime import EngineState
 from tests.runtime.conftest import END, REST, stream
 from tests.stub_registry import StubRegistry
@@ -224,3 +224,47 @@ def test_what_begin_gives_is_written_with_the_registered_schema_too(rig, within,
         await engine.attach(1, registry(stub, Subject="out"))
         await engine.load(rig.model(source))
         assert await outputs(engine, 1) == [HALF]
+
+
+@pytest.mark.parametrize("policy", ["stop", "reject", "skip"])
+def test_an_output_that_is_refused_only_when_it_comes_stops_the_engine_whatever_becomes_of_bad_records(
+    rig, within, stub, policy
+):
+    stub.add("string", "out")
+    stub.refused, stub.status = {"out"}, 503
+
+    @within
+    async def _():
+        engine = rig.engine()
+        await engine.attach(0, stream(REST))
+        await engine.attach(1, registry(stub, Subject="out"))
+        await engine.load(rig.model(f"# engine.on_error.0: {policy}\n{TWICE}"))
+        await engine.accept(0, [b"0.5"])
+        while not engine.manifold.schemas._asking:
+            await asyncio.sleep(0.001)
+        stub.status = 0
+        await asyncio.wait_for(engine.wait(*END), 60)
+        assert engine.state is EngineState.ERROR
+        assert isinstance(engine.error, RegistryRefused)
+        assert "'out' does not take the schema 'double'" in str(engine.error)
+        assert engine.rejected() == []
+
+
+def test_what_begin_gives_and_the_registry_refuses_keeps_the_engine_from_starting(rig, within, stub):
+    source = DOUBLE + "def begin():\n    yield 0.5\n\ndef action(x):\n    yield x\n"
+    stub.add("string", "out")
+    stub.refused, stub.status = {"out"}, 503
+
+    @within
+    async def _():
+        engine = rig.engine()
+        await engine.attach(0, stream(REST))
+        await engine.attach(1, registry(stub, Subject="out"))
+        loading = asyncio.ensure_future(engine.load(rig.model(source)))
+        while not engine.manifold.schemas._asking:
+            await asyncio.sleep(0.001)
+        stub.status = 0
+        with pytest.raises(EngineError):
+            await asyncio.wait_for(loading, 60)
+        await asyncio.wait_for(engine.wait(*END), 60)
+        assert "'out' does not take the schema 'double'" in str(engine.error)
