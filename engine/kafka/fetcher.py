@@ -137,6 +137,11 @@ class Fetcher:
         self.n_rebalances = 0
         """How often the group has changed what the engine reads."""
 
+    @property
+    def is_eager(self) -> bool:
+        """Whether the group takes everything away at every change, to give most of it back at once."""
+        return self._partition is None and not self._connection.has_new_protocol
+
     def start(self) -> None:
         """Join the group and begin to poll."""
         self._thread.start()

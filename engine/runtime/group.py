@@ -109,6 +109,8 @@ class Group:
         """Whether the engine has left, or is about to."""
         self._takeovers: set[asyncio.Task[None]] = set()
         self._tallies: list[_Tally] = []
+        self._parked: dict[int, dict[int, InputFence]] = {}
+        """Tasks that the group took away to give them out anew, by slot where they stand: jets have their state."""
         self.restoring: dict[int, Restored] = {}
         """Tasks whose state is being read."""
         self.trouble = ""
@@ -240,6 +242,7 @@ class Group:
     async def _take_over(self, places: Mapping[int, Mapping[int, Place]]) -> None:
         async with self._lock:
             try:
+                await self._let_go({task for task in self._parked if task not in self._wanted})
                 fresh = [await self._take_over_task(task, its) for task, its in places.items() if self._is_wanted(task)]
                 if any(fresh):
                     await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
@@ -252,6 +255,11 @@ class Group:
 
     async def _take_over_task(self, task: int, places: Mapping[int, Place]) -> bool:
         """Take over one task, unless the group takes it away meanwhile; return whether nobody had it before."""
+        if await self._is_as_it_was(task, places):
+            self._manifold.add_lanes(self._lane(task, fence) for fence in self._parked.pop(task).values())
+            log.info("task.kept", task=task)
+            self.fetcher.go([task])
+            return False
         crew = self._manifold.crew
         assert crew is not None  # noqa: S101 -- the group is joined when the model is begun
         restoring = self._store.restore(task)
@@ -270,7 +278,10 @@ class Group:
         n_keys = await self._manifold.restore(task, entries)
         if not self._is_wanted(task):
             return False
-        self._manifold.add_lanes(self._lane(slot, task, place, fence) for slot, place in places.items())
+        known = fence.inputs if fence is not None else {}
+        self._manifold.add_lanes(
+            self._lane(task, known.get(slot) or InputFence(slot, place.offset)) for slot, place in places.items()
+        )
         if task == 0 and (fence is None or not fence.has_begun) and self._frames:
             frames, self._frames = self._frames, ()
             self._manifold.put_hook_outputs(frames, task)
@@ -287,10 +298,26 @@ class Group:
             if at_group != at_state:
                 raise OffsetsDisagree(self._topics.group, inlet.topic, task, at_group, at_state)
 
-    def _lane(self, slot: int, task: int, place: Place, fence: TaskFence | None) -> Lane:
-        intake = self._manifold.intakes[slot]
-        known = fence.inputs.get(slot) if fence is not None else None
-        start = known if known is not None else InputFence(slot, place.offset)
+    async def _is_as_it_was(self, task: int, places: Mapping[int, Place]) -> bool:
+        """Say whether a task comes back to which nobody has done anything meanwhile; let go of one that is changed."""
+        parked = self._parked.get(task)
+        if parked is None:
+            return False
+        if task in self._manifold.owned and all(
+            place.is_committed and place.offset == parked[slot].position for slot, place in places.items()
+        ):
+            return True
+        await self._let_go({task})
+        return False
+
+    async def _let_go(self, tasks: set[int]) -> None:
+        for task in tasks:
+            del self._parked[task]
+        if tasks:
+            await self._manifold.release(tasks)
+
+    def _lane(self, task: int, start: InputFence) -> Lane:
+        intake = self._manifold.intakes[start.slot]
         lane = Lane(intake.number, task, start, intake.stream, intake.rejects, self._on_more)
         self._tallies.append(_Tally(lane, self._manifold))
         return lane
@@ -301,7 +328,7 @@ class Group:
         try:
             async with asyncio.timeout(budget_s):
                 async with self._lock:  # a task that is being restored is let go of as soon as that notices
-                    await self._manifold.release(tasks)
+                    await self._finish(tasks)
         except TimeoutError:
             log.warning("tasks.dropped", tasks=sorted(tasks), reason=f"they were not through in {budget_s:g} s")
             await self._manifold.drop(tasks)
@@ -309,6 +336,18 @@ class Group:
             log.warning("tasks.dropped", tasks=sorted(tasks), reason=str(exc))
         else:
             log.info("tasks.released", tasks=sorted(tasks), duration_s=round(time.monotonic() - started_s, 3))
+
+    async def _finish(self, tasks: frozenset[int]) -> None:
+        """Finish and commit what jets have of tasks; keep their state where the group will give most of them back."""
+        if not self.fetcher.is_eager:
+            await self._manifold.release(tasks)
+            return
+        lanes = [lane for lane in self._manifold.lanes.values() if lane.task in tasks]
+        parked = await self._manifold.park({lane.task for lane in lanes})
+        for lane in lanes:
+            if lane.task in parked:
+                self._parked.setdefault(lane.task, {})[lane.slot] = lane.fence
+        await self._manifold.release(tasks - parked)
 
     async def _drop(self, tasks: frozenset[int]) -> None:
         self._unwant(tasks)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from engine import metrics
 from engine.channel import OutputFrame
 from engine.errors import CommitAborted, EngineError
 from engine.log import get_logger
@@ -261,6 +262,7 @@ class Ledger:
             found = await self._keep(cut, interval, [*cut.entries, *cells], is_finished=is_finished)
         except CommitAborted as exc:
             log.warning("commit.aborted", reason=exc.reason, is_lost=exc.is_lost)
+            metrics.count_abort()
             self._abort(cut, interval, exc)
             return
         except Exception as exc:
@@ -289,6 +291,7 @@ class Ledger:
                     raise
                 # end() is not called twice: what it left is written once more.
                 log.warning("commit.aborted", reason=exc.reason, is_lost=False)
+                metrics.count_abort()
                 self._n_aborted += 1
                 await asyncio.sleep(self._pause_s)
 

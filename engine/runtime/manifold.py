@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-import msgpack
-
 from engine import metrics
-from engine.channel import Failure, OutputFrame, dump_error
+from engine.channel import Failure, OutputFrame
 from engine.codecs import join_headers
 from engine.errors import CommitAborted, DecodeError, EngineError, StreamError
 from engine.record import Batch, Oversized
@@ -19,6 +16,7 @@ from engine.runtime.cells import Cells
 from engine.runtime.committer import Target
 from engine.runtime.crew import Crew
 from engine.runtime.cut import Cut
+from engine.runtime.delivery import Delivery
 from engine.runtime.doom import Doom
 from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.intake import Intake
@@ -29,20 +27,16 @@ from engine.runtime.ledger import Ledger
 from engine.runtime.line import Line
 from engine.runtime.outlet import Outlet
 from engine.runtime.ownership import Ownership
+from engine.runtime.pump import Pump
 from engine.runtime.rejects import LatestRejects
 from engine.runtime.rewind import Rewind
 from engine.runtime.schemas import SchemaDesk
+from engine.runtime.stillness import Stillness
 from engine.runtime.streams import Streams
 from engine.runtime.tasks import Tasks
 from engine.runtime.work import Work, refuse
 from engine.state.commits import Answer, CommitLog, Entry
 from engine.streams.posting import SECRETS
-
-FULL_BYTES = 1 << 23
-"""Outputs that wait for their commit before the jets get no more, and no more is taken from them: 8 MiB."""
-
-HELD_BYTES = 1 << 25
-"""Records that are kept for another try before the jets get no more: 32 MiB, when a commit cannot go on."""
 
 
 class ManifoldOwner(Protocol):
@@ -102,14 +96,12 @@ class Manifold:
         """Whether ``end()`` is called, or was: nothing can be scored again from here on."""
         self.answers: dict[str, Answer] = {}
         """Answers to requests with an ``Idempotency-Key`` that are not committed yet."""
-        self._owner, self._rejects = owner, rejects
+        self._owner = owner
         self.line, self.bell = Line(), Bell()
         self.doom: Doom | None = None
         """What the engine stops for, once what is in front of it is committed."""
         self.ownership, self.rewind = Ownership(self), Rewind(self)
-        self._replaying: set[int] = set()
-        """Numbers in the reject log that are being scored again."""
-        self._is_heard = True
+        self.stillness, self.delivery, self._pump = Stillness(self), Delivery(self, rejects), Pump(self)
 
     @property
     def intakes(self) -> dict[int, Intake]:
@@ -168,24 +160,27 @@ class Manifold:
 
     async def hold(self) -> None:
         """Give no more batches, and wait until the jets are through with theirs."""
-        self.is_open = False
-        await self.bell.until(lambda: self.is_idle)
+        await self.stillness.hold()
 
-    @contextlib.asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    def held(self) -> AbstractAsyncContextManager[None]:
         """Hold, do something while nothing is in a jet, and go on as before, whatever came of it."""
-        was_open = self.is_open
-        try:
-            await self.hold()
-            yield
-        finally:
-            if was_open:
-                self.open()
+        return self.stillness.held()
 
     async def committed(self) -> None:
         """Wait until everything that is scored is committed."""
-        self.ledger.want()
-        await self.bell.until(lambda: self.ledger.is_clear)
+        await self.stillness.committed()
+
+    async def settled(self) -> None:
+        """Wait until what was accepted and read before this call is scored and committed."""
+        await self.stillness.settled()
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued or in a jet, and all is committed."""
+        await self.stillness.drained()
+
+    async def room(self, outlet: Outlet) -> None:
+        """Wait until readers have made room in an outlet."""
+        await self.stillness.room(outlet)
 
     def replace_intake(self, intake: Intake) -> Intake | None:
         """Attach an input stream; return the one before it, which fades away when what it gave is committed."""
@@ -255,41 +250,19 @@ class Manifold:
         """
         await self.ownership.release(tasks)
 
+    async def park(self, tasks: Iterable[int]) -> frozenset[int]:
+        """As `release`, but jets keep the state: `add_lanes` is enough for a task that comes back as it was.
+
+        Return those that can come back so; `release` lets go of one that does not.
+        """
+        return await self.ownership.park(tasks)
+
     async def drop(self, tasks: Iterable[int]) -> None:
         """Let go of tasks that are lost: nothing of them is committed, and what is not is taken back.
 
         Returns when no commit with anything of them is with the store any more.
         """
         await self.ownership.drop(frozenset(tasks))
-
-    async def settled(self) -> None:
-        """Wait until what was accepted and read before this call is scored and committed."""
-        ends: dict[Intake | Lane, int] = {
-            intake: intake.inbox.n_accepted if intake.inbox is not None else intake.last_position
-            for intake in self.sources
-        }
-        ends |= {lane: lane.last_position for lane in self.lanes.values()}
-        n_scored = self.ledger.n_scored
-        self.ledger.want()
-        await self.bell.until(
-            lambda: (
-                self.ledger.n_kept >= n_scored
-                and all(one.position >= end or self._is_gone(one) for one, end in ends.items())
-            )
-        )
-
-    def _is_gone(self, end: Intake | Lane) -> bool:
-        return isinstance(end, Lane) and not self.tasks.takes(end)
-
-    async def drained(self) -> None:
-        """Wait until nothing is queued or in a jet, and all is committed."""
-        await self.settled()
-        self.ledger.want()
-        await self.bell.until(lambda: self.is_still and self.ledger.is_clear)
-
-    async def room(self, outlet: Outlet) -> None:
-        """Wait until readers have made room in an outlet."""
-        await self.bell.until(lambda: not outlet.is_full)
 
     def on_batch(self, intake: Intake | Lane, batch: Batch) -> None:
         """Queue what a source gave; of a lane that is gone, or goes, nothing is taken."""
@@ -335,11 +308,13 @@ class Manifold:
         if intake is None:
             raise StreamError(f"No stream is attached to input slot {slot}.")
         fresh = [
-            (number, value) for number, value in zip(numbers, values, strict=True) if number not in self._replaying
+            (number, value)
+            for number, value in zip(numbers, values, strict=True)
+            if number not in self.delivery.replaying
         ]
         if not fresh:
             return
-        self._replaying.update(number for number, _ in fresh)
+        self.delivery.replaying.update(number for number, _ in fresh)
         work = Work(
             intake,
             intake.last_seq + 1,
@@ -354,118 +329,23 @@ class Manifold:
 
     def pump(self) -> None:
         """Give the jets what they have room for."""
-        if not self.is_open or self.crew is None or not self._is_heard:
-            return
-        while self._may_submit() and (found := self._find_work()) is not None:
-            work, jet = found
-            self.line.send(work, jet.max_records)
-            if work.ends_batch:
-                work.ends_batch = False
-                work.intake.more()
-            jet.submit(work)
-            if work.fatal is not None:
-                break
-        first = self.line.head
-        if isinstance(first, Work) and first.is_done:
-            self._deliver()
+        self._pump.pump()
 
-    def _find_work(self) -> tuple[Work, Jet] | None:
-        """Return the first work that one of the jets which may have it has room for, and that jet."""
-        assert self.crew is not None  # noqa: S101 -- who calls has looked
-        full = set[Jet]()
-        for work in self.line.waiting:
-            jets = [jet for jet in self.crew.working(work.task) if jet not in full]
-            if free := [jet for jet in jets if jet.has_room(work.size_bytes)]:
-                return work, min(free, key=lambda jet: jet.n_in_flight)
-            full.update(jets)  # what comes behind must not overtake it
-            if len(full) == len(self.crew.jets) or not self.is_tasked:
-                break
-        return None
-
-    def _may_submit(self) -> bool:
-        last = self.line.last
-        if self.doom is not None or (isinstance(last, Work) and last.fatal is not None):
-            return False  # nothing may change the state behind what the engine stops for
-        if self.ledger.is_cutting and self.crew is not None and self.crew.model.script.uses_cells:
-            return False  # what cells hold when the cut is reached must be what was before it
-        return self.ledger.input_bytes < HELD_BYTES and self._waiting_bytes <= FULL_BYTES
+    def listen(self) -> None:
+        """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
+        self._pump.listen()
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
         if work is self.line.head:
-            self._deliver()
+            self.delivery.deliver()
         self.listen()
-
-    def _deliver(self) -> None:
-        while (item := self.line.head) is not None:
-            if isinstance(item, Cut):
-                self.line.sent.popleft()
-                self.ledger.reach(item)
-                continue
-            if not item.is_done:
-                break
-            if self.tasks.is_void(item):
-                self._pass_over(item)
-            elif item.fatal is not None:
-                self._meet_doom(item)
-            else:
-                self.line.sent.popleft()
-                self._settle(item)
-        self.bell.ring()
-        self.pump()
-        self.consider()
-        self.check_end()
-
-    def _pass_over(self, work: Work) -> None:
-        """Let go of a work that was dropped while a jet had it; if the jet has stopped for it, renew the jet."""
-        self.line.sent.popleft()
-        if work.is_halted:
-            self.rewind.do_again(self._keeper_of(work))
-
-    def _keeper_of(self, work: Work) -> Jet | None:
-        return self.crew.keeper_of(work.task) if self.crew is not None else None
 
     def place(self, cut: Cut) -> None:
         """Put a cut behind everything that is in work."""
         self.line.sent.append(cut)
         if self.line.head is cut:
-            self._deliver()
-
-    def _settle(self, work: Work) -> None:
-        if work.answer_key is not None and work.answer is None:
-            key, digest = work.answer_key
-            content = dump_error(work.failures[0].error) if work.failures else work.replies
-            work.answer = Answer(key, digest, msgpack.packb(content), time.time())
-            self.answers[key] = work.answer
-        if work.caller is not None and not work.caller.done():
-            n_failed = len({failure.index for failure in work.failures})
-            metrics.count_records(work.slot, "scored", len(work.values) - n_failed)
-            metrics.count_records(work.slot, "rejected", n_failed)
-        if work.answer is None:
-            work.reply()
-        self.ledger.add(work)
-
-    def _meet_doom(self, work: Work) -> None:
-        """Stop for a record: what is in front of it is committed, as if there were nothing behind it."""
-        if self.keepers and work.is_halted:
-            if work.n_kept or not self.ledger.is_empty:
-                # The state is that of behind the record by now: what is not committed is scored again, up to it.
-                self.rewind.do_again(self._keeper_of(work))
-                return
-            if (cut := self.ledger.drop_cut()) is not None:
-                self.line.sent.remove(cut)
-        self.line.sent.popleft()
-        self.doom = Doom(work, behind := self.line.clear())
-        refuse(behind, self.doom.error)
-        if work.n_kept or not self.ledger.is_empty:
-            self.ledger.add(work)
-        self._end_if_doomed()
-
-    def _end_if_doomed(self) -> None:
-        if self.doom is not None and self.ledger.is_clear:
-            error = self.doom.error
-            self.abandon(error)
-            self._owner.on_broken(error)
+            self.delivery.deliver()
 
     def on_jet_lost(self, jet: Jet) -> bool:
         """Take everything since the last commit back, if the jet that ended held state; return whether it did."""
@@ -497,14 +377,14 @@ class Manifold:
 
     def on_committed(self, found: Yield) -> None:
         """Tell everybody what is kept, and go on."""
-        self._tell(found)
+        self.delivery.tell(found)
         self.go_on()
 
     def go_on(self) -> None:
         """Do what a change of what is committed makes possible."""
         self.listen()
         self.bell.ring()
-        self._end_if_doomed()
+        self.delivery.end_if_doomed()
         self.pump()
         self.consider()
         self.check_end()
@@ -524,7 +404,7 @@ class Manifold:
             self.sources,
             self.all_outlets,
             list(self.lanes.values()),
-            self.owned if self.is_tasked else None,
+            {lane.task for lane in self.lanes.values()} if self.is_tasked else None,  # not those that are parked
             self.membership,
             is_finished and not self.is_tasked,
         )
@@ -549,35 +429,6 @@ class Manifold:
     async def delivered(self) -> None:
         """Wait until everything that is pushed to somebody has been taken; there will be no more."""
         await self.streams.delivered()
-
-    def _tell(self, found: Yield) -> None:
-        for slot, values in found.outputs.items():
-            metrics.count_records(slot, "written", len(values))
-        for intake, progress in found.inputs.items():
-            for outcome in ("scored", "rejected", "skipped"):
-                metrics.count_records(intake.slot, outcome, getattr(progress, f"n_{outcome}"))
-        for _, reject, _ in found.rejects:
-            self._rejects.note(reject)
-        for answer in found.answers:
-            self.answers.pop(answer.key, None)
-        for work in found.callers:
-            work.reply()
-        self._replaying.difference_update(found.replayed)
-
-    @property
-    def _waiting_bytes(self) -> int:
-        return self.ledger.output_bytes + self.line.output_bytes
-
-    def listen(self) -> None:
-        """Let outputs that wait hold up the jets, so that they wait in a pipe and not in memory."""
-        # A cut needs the answers in front of it, and the state.
-        is_heard = self._waiting_bytes <= FULL_BYTES or not self.ledger.is_writing
-        if is_heard is not self._is_heard:
-            self._is_heard = is_heard
-            for jet in self.crew.jets if self.crew is not None else ():
-                jet.listen(is_on=is_heard)
-            if is_heard:
-                self.pump()
 
     def put_hook_outputs(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
         """Take what ``begin()`` gave; given as the engine of a task, it goes with the task."""
@@ -635,10 +486,10 @@ class Manifold:
     def abandon(self, error: EngineError) -> None:
         """Drop all that is under way: whoever waits for something gets the error."""
         self.is_open = self.is_ending = False
-        self.doom, self._is_heard = None, True
+        self.doom, self._pump.is_heard = None, True
         works = [*self.line.clear(), *self.ledger.abandon()]
         self.line.sent.clear()
-        self._replaying.clear()
+        self.delivery.replaying.clear()
         self.answers.clear()
         refuse(works, error)
         self.bell.fail(error)

@@ -67,15 +67,26 @@ class Ownership:
 
     async def release(self, tasks: Iterable[int]) -> None:
         """Let go of tasks once what jets have of them is committed; see `Manifold.release`."""
+        leaving = await self._finish(tasks)
+        self._forget(self._tasks.end_leaving(leaving))
+        self._manifold.consider()
+        self._manifold.check_end()
+
+    async def park(self, tasks: Iterable[int]) -> frozenset[int]:
+        """Let go of tasks that may come back at once; see `Manifold.park`."""
+        parked = self._tasks.park(await self._finish(tasks))
+        self._manifold.consider()
+        return parked
+
+    async def _finish(self, tasks: Iterable[int]) -> dict[int, object]:
+        """Take no more of tasks, and wait until what jets have of them is committed; return their marks."""
         manifold = self._manifold
         leaving = self._tasks.begin_leaving(tasks)
         lanes = {lane for lane in self._tasks.lanes.values() if lane.task in leaving}
         self.drop_waiting()
         manifold.consider()
         await manifold.bell.until(lambda: not self._has_uncommitted(lanes))
-        self._forget(self._tasks.end_leaving(leaving))
-        manifold.consider()
-        manifold.check_end()
+        return leaving
 
     def _has_uncommitted(self, lanes: set[Lane]) -> bool:
         works = [*self._manifold.ledger.works, *self._manifold.line.sent_works]

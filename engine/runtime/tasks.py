@@ -62,9 +62,20 @@ class Tasks:
 
     def end_leaving(self, leaving: dict[int, object]) -> frozenset[int]:
         """Let go of the tasks, but for those that were dropped, or even came back, meanwhile; return them."""
-        tasks = {task for task, mark in leaving.items() if self._owned.get(task) is mark}
+        tasks = self._still(leaving)
         self.drop(tasks)
-        return frozenset(tasks)
+        return tasks
+
+    def park(self, leaving: dict[int, object]) -> frozenset[int]:
+        """Let go of the lanes of these tasks, and own them still; return them, as `end_leaving` does."""
+        tasks = self._still(leaving)
+        self.lanes = {place: lane for place, lane in self.lanes.items() if lane.task not in tasks}
+        for task in tasks:
+            del self._leaving[task]
+        return tasks
+
+    def _still(self, leaving: dict[int, object]) -> frozenset[int]:
+        return frozenset(task for task, mark in leaving.items() if self._owned.get(task) is mark)
 
     def drop(self, tasks: Collection[int]) -> None:
         """Let go of tasks and their lanes."""
