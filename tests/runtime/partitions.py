@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections import defaultdict
 from concurrent.futures import Future
 
@@ -89,14 +90,19 @@ class Log:
 
 
 class Topic:
-    """A sink that writes into the transaction; `aborts` holds what the next writes are to meet."""
+    """A sink that writes into the transaction; `aborts` holds what the next writes are to meet, `gate` lets them go."""
 
     wants_labels, identity = True, ""
 
     def __init__(self, log, name="out"):
         self._log, self._name, self.aborts = log, name, []
+        self.gate, self.is_waiting = threading.Event(), False
+        self.gate.set()
 
     def write(self, values, labels=None):
+        self.is_waiting = True
+        self.gate.wait(30)
+        self.is_waiting = False
         if error := self.aborts.pop(0) if self.aborts else None:
             self._log.n_aborted += 1
             self._log.abort()

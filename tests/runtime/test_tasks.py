@@ -309,7 +309,8 @@ def test_tasks_move_when_there_are_more_jets_or_less(rig, within):
         engine, partitions, log, _ = await begin(rig, SUM, [records(task, 3000) for task in range(4)])
         await partitions.take([0, 1, 2, 3])
         for n_jets in (3, 2, 0, 1, 4):
-            await until(lambda n=len(log.commits): len(log.commits) > n or partitions.is_through(range(4)))
+            n_before = len(log.commits)
+            await until(lambda n=n_before: len(log.commits) > n or partitions.is_through(range(4)))
             scaled = await engine.scale(n_jets)
             assert scaled.n_working == n_jets
             held = [sorted(jet.tasks) for jet in engine.manifold.crew.jets]
@@ -349,5 +350,39 @@ def test_a_record_that_stops_the_engine_stops_it_with_several_jets_and_all_in_fr
         assert log.position(1).position == 20
         assert values(log).get(0, []) == sums(0)[: log.position(0).position]
         assert totals(log).get(0, 0) == ([[0, 0], *sums(0)])[log.position(0).position][1]
+
+    within(test)
+
+
+def test_a_task_that_is_lost_while_its_outputs_are_written_is_not_committed(rig, within):
+    async def test():
+        _, partitions, log, topic = await begin(rig, SUM, [records(task) for task in range(2)])
+        topic.gate.clear()
+        await partitions.take([0, 1])
+        await until(lambda: topic.is_waiting)
+        await partitions.drop([1])
+        topic.gate.set()
+        await until(lambda: partitions.is_through([0]))
+        assert (values(log), totals(log).keys()) == ({0: sums(0)}, {0})
+        await partitions.take([1])
+        await until(lambda: partitions.is_through([1]))
+        assert values(log) == {task: sums(task) for task in range(2)}
+
+    within(test)
+
+
+def test_nothing_is_kept_of_what_a_lost_task_has_changed_before_a_commit_that_was_asked_for(rig, within):
+    source = SUM.replace("total += x", "total += x\n    __import__('time').sleep(0.01)")
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(1), records(0)], commit_interval_s=0.01)
+        await partitions.take([0, 1])
+        manifold = engine.manifold
+        await until(lambda: manifold.ledger.is_cutting and any(work.task == 1 for work in manifold.line.sent_works))
+        at = log.position(1)
+        kept = totals(log).get(1)
+        await partitions.drop([1])
+        await until(lambda: partitions.is_through([0]))
+        assert (log.position(1), totals(log).get(1)) == (at, kept)
 
     within(test)
