@@ -71,7 +71,7 @@ class Tasks:
         tasks = self._still(leaving)
         self.lanes = {place: lane for place, lane in self.lanes.items() if lane.task not in tasks}
         for task in tasks:
-            del self._leaving[task]
+            self._leaving.pop(task, None)
         return tasks
 
     def _still(self, leaving: dict[int, object]) -> frozenset[int]:
