@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BrokerRefused
 from engine.kafka.brokers import Brokers
@@ -30,10 +30,10 @@ from engine.kafka.topics import create_topic, find_topic
 from engine.log import get_logger
 from engine.state.commits import SCRIPT, Commit, Entry, Fence
 
-log = get_logger(__name__)
+if TYPE_CHECKING:
+    from engine.kafka.transaction import Outbound
 
-Record: TypeAlias = tuple[int, bytes, bytes | None]
-"""Partition, key and value; no value where something is forgotten."""
+log = get_logger(__name__)
 
 _SETTINGS = {
     "cleanup.policy": "compact",
@@ -253,8 +253,8 @@ class Changelog:
         *,
         job: JobRecord | None = None,
         floors: Mapping[int, int] | None = None,
-    ) -> list[Record]:
-        """Return partition, key and value of everything that a commit writes.
+    ) -> list[Outbound]:
+        """Return everything that a commit writes; a record without a value forgets one.
 
         Parameters
         ----------
@@ -272,16 +272,18 @@ class Changelog:
         floors = self.floors if floors is None else floors
         written = _entries(commit.entries)
         for task in tasks:
-            written.append((task, TASK_KEY, pack_task(commit.fence, task, Place(stamp, floors.get(task, 0)))))
+            value = pack_task(commit.fence, task, Place(stamp, floors.get(task, 0)))
+            written.append((value, TASK_KEY, task, None, ()))
         if job is not None:
-            written.append((0, JOB_KEY, pack_job(job, Place(stamp, floors.get(0, 0)))))
+            written.append((pack_job(job, Place(stamp, floors.get(0, 0))), JOB_KEY, 0, None, ()))
         return written
 
 
-def _entries(entries: Sequence[Entry]) -> list[Record]:
-    written: list[Record] = []
+def _entries(entries: Sequence[Entry]) -> list[Outbound]:
+    written: list[Outbound] = []
     for scope, of, name, value, task in entries:
         key = entry_key(scope, of, name)
         # Cells and pools are the whole job's, and have their place beside the first task.
-        written.append((task if scope == SCRIPT else 0, key, None if value is None else seal(key, value)))
+        partition = task if scope == SCRIPT else 0
+        written.append((None if value is None else seal(key, value), key, partition, None, ()))
     return written

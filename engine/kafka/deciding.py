@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown
 from engine.kafka.brokers import Brokers
-from engine.kafka.changelog import Changelog, Record
+from engine.kafka.changelog import Changelog
 from engine.kafka.forms import JOB_KEY, TASK_KEY, Stamp, pack_receipt, receipt_key
 from engine.log import get_logger
 
 if TYPE_CHECKING:
-    from engine.kafka.transaction import Transaction
+    from engine.kafka.transaction import Outbound, Transaction
 
 log = get_logger(__name__)
 
@@ -68,10 +68,10 @@ class Deciding:
     def __init__(self, transaction: Transaction, changelog: Changelog | None, group: str) -> None:
         self._transaction, self._changelog, self._group = transaction, changelog, group
 
-    def receipt(self, trace: Trace) -> list[Record]:
+    def receipt(self, trace: Trace) -> list[Outbound]:
         """Return what a prepared commit writes beside the rest: it stays when another engine moves the fences on."""
         key = receipt_key(self._transaction.name)
-        return [] if self._changelog is None else [(trace.task, key, pack_receipt(key, trace.stamp))]
+        return [] if self._changelog is None else [(pack_receipt(key, trace.stamp), key, trace.task, None, ())]
 
     def decide(self, unknown: CommitUnknown, trace: Trace) -> None:
         """Return when a commit has come true, and raise `CommitAborted` when it has not."""

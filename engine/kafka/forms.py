@@ -1,6 +1,7 @@
 """The bytes of the changelog's records.
 
-A key is a letter for the kind of the record, and for an entry its scope, key and name. A value is the version of the
+A key is a letter for the kind of the record, and for an entry the length of what comes next, its scope and name, and
+its key as it is. A value is the version of the
 format, a checksum and what is said; none, a tombstone, where something is forgotten. The checksum counts version, key
 and value, so that no record passes for another one.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,6 +26,8 @@ _ENTRY, _TASK, _JOB, _RECEIPT = b"e", b"t", b"j", b"r"
 _VERSION = bytes([FORMAT_VERSION])
 _N_CHECKSUM = 16  # bytes: as many as tell apart all that was ever written
 _HEAD = 1 + _N_CHECKSUM
+_N_LENGTH = 4  # bytes: names may be longer than anybody wants them
+_LENGTH_END = 1 + _N_LENGTH
 
 TASK_KEY = _TASK
 """The key of a partition's fence."""
@@ -89,9 +93,21 @@ def receipt_key(name: str) -> bytes:
     return _RECEIPT + name.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(4096)  # a script has a handful of names, and there may be a million keys
+def _prefix(scope: str, name: str) -> bytes:
+    packed = _pack([scope, name])
+    return _ENTRY + len(packed).to_bytes(_N_LENGTH, "big") + packed
+
+
+@lru_cache(4096)
+def _unpack_prefix(packed: bytes) -> tuple[str, str]:
+    scope, name = _unpack(packed)
+    return scope, name
+
+
 def entry_key(scope: str, key: bytes, name: str) -> bytes:
     """Return the key of an entry of the state."""
-    return _ENTRY + _pack([scope, key, name])
+    return _prefix(scope, name) + key
 
 
 def is_entry(key: bytes) -> bool:
@@ -133,11 +149,12 @@ def _checksum(version: bytes, key: bytes, said: bytes) -> bytes:
 def unpack_entry(key: bytes, value: bytes | None, task: int) -> Entry:
     """Return the entry of a record."""
     said = None if value is None else opened(key, value)
+    end = _LENGTH_END + int.from_bytes(key[1:_LENGTH_END], "big")
     try:
-        scope, of, name = _unpack(key[1:])
+        scope, name = _unpack_prefix(key[_LENGTH_END:end])
     except (ValueError, TypeError) as exc:
         raise StateCorrupt(f"the key {key[:80]!r} of the changelog is none") from exc
-    return Entry(scope, of, name, said, task)
+    return Entry(scope, key[end:], name, said, task)
 
 
 def pack_task(fence: Fence, task: int, place: Place) -> bytes:

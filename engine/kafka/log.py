@@ -20,7 +20,7 @@ from engine.errors import (
     StoreFailed,
 )
 from engine.kafka.beside import Beside
-from engine.kafka.changelog import Changelog, Record, Restoring
+from engine.kafka.changelog import Changelog, Restoring
 from engine.kafka.deciding import Deciding, Trace, note_of
 from engine.kafka.forms import JobRecord, Stamp
 from engine.log import get_logger
@@ -28,7 +28,7 @@ from engine.state.commits import SCRIPT, Commit, Entry, Fence, TaskFence
 from engine.state.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from engine.kafka.transaction import Transaction
+    from engine.kafka.transaction import Outbound, Transaction
 
 log = get_logger(__name__)
 
@@ -257,7 +257,8 @@ class KafkaLog(Beside):
                 floors = self._floors(self._changelog, commit)
                 job = self._job(fence, scopes) if is_jobs else None
                 self._write(self._changelog.records(commit, tasks, trace.stamp, job=job, floors=floors))
-                self._write(self._deciding.receipt(trace) if is_prepared else [])
+                if is_prepared:
+                    self._write(self._deciding.receipt(trace))
             try:
                 self._transaction.commit(offsets, commit.membership, note_of(trace.stamp))
             except CommitUnknown as exc:
@@ -281,8 +282,8 @@ class KafkaLog(Beside):
         except BrokerUnreachable as exc:
             raise CommitAborted(exc.reason) from exc
 
-    def _write(self, records: Iterable[Record]) -> None:
-        self._transaction.write(self._topic, ((value, key, task, None, ()) for task, key, value in records))
+    def _write(self, records: Iterable[Outbound]) -> None:
+        self._transaction.write(self._topic, records)
 
     def clear(self) -> Future[None]:
         """Begin a new job, here: the group goes on where it committed, with the state committed there."""

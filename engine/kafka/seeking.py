@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from engine.errors import BrokerRefused, CommitUnknown, ConfigError
 from engine.kafka.brokers import Brokers
-from engine.kafka.changelog import Changelog, Record
+from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
 from engine.kafka.forms import Stamp
 from engine.kafka.groups import find_group, move_offsets
 from engine.kafka.names import changelog_name, fixed_transactional_id, transactional_id
 from engine.kafka.standing import Place, Reading, Standing, look
 from engine.kafka.topics import offsets_at
-from engine.kafka.transaction import Transaction
+from engine.kafka.transaction import Outbound, Transaction
 from engine.kafka.whereabouts import Moment, Where
 from engine.state.commits import SCRIPT, Commit, Entry, Fence, InputFence, TaskFence
 
@@ -120,8 +120,7 @@ def _move_with_state(standing: Standing, offsets: Mapping[int, int], blank: Fenc
     try:
         for task, offset in offsets.items():
             fence = _moved(standing.fences.get(task), pattern, task, slot, offset)
-            records = _records(changelog, fence, task, is_kept=is_kept)
-            transaction.write(changelog.topic, ((value, key, number, None, ()) for number, key, value in records))
+            transaction.write(changelog.topic, _records(changelog, fence, task, is_kept=is_kept))
         with Brokers(reading.connection) as brokers:
             _refuse_members(reading, find_group(brokers, reading.group).members)  # one may have come meanwhile
         places = {(reading.topic, task): offset for task, offset in offsets.items()}
@@ -155,7 +154,7 @@ def _moved(fence: Fence | None, pattern: Fence, task: int, slot: int, offset: in
     return replace(fence, tasks={task: replace(one, inputs={**one.inputs, slot: known})})
 
 
-def _records(changelog: Changelog, fence: Fence, task: int, *, is_kept: bool) -> list[Record]:
+def _records(changelog: Changelog, fence: Fence, task: int, *, is_kept: bool) -> list[Outbound]:
     stamp = Stamp(secrets.token_bytes(_N_WRITER), fence.number)
     if is_kept:
         with changelog.partition(task) as partition:

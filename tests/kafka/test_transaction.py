@@ -5,6 +5,7 @@ What is seen of a transaction, and what becomes of one that fails, is tested wit
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,20 @@ def transaction(servers: str, request: pytest.FixtureRequest) -> Iterator[Transa
     transaction.init()
     yield transaction
     transaction.close()
+
+
+def test_a_record_keeps_its_key_partition_time_and_headers(servers: str, transaction: Transaction) -> None:
+    headers = (("h", b"1"), ("h", None))
+    transaction.write("keeps", [(b"a", b"k", 3, 1_700_000_000_123, headers), (None, None, 2, None, ())])
+    transaction.commit({})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader"})
+    consumer.assign([TopicPartition("keeps", partition, 0) for partition in (2, 3)])
+    found = {message.partition(): message for message in consumer.consume(2, 10)}
+    assert (found[3].key(), found[3].value(), found[3].headers()) == (b"k", b"a", list(headers))
+    assert found[3].timestamp()[1] == 1_700_000_000_123
+    assert (found[2].key(), found[2].value(), found[2].headers()) == (None, None, None)
+    assert abs(found[2].timestamp()[1] - time.time() * 1000) < 60_000
+    consumer.close()
 
 
 def records_of(servers: str, topic: str) -> list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None]]:

@@ -47,7 +47,7 @@ def commit_to(transaction: Transaction, changelog: Changelog, number: int, entri
     """Commit entries of task 0 in one transaction."""
     fence = Fence(number, "model", "digest", tasks={0: TaskFence({0: InputFence(0, number)})})
     written = changelog.records(Commit(fence, entries), [0], Stamp(b"w", number))
-    transaction.write(changelog.topic, [(value, key, task, None, ()) for task, key, value in written])
+    transaction.write(changelog.topic, written)
     transaction.commit({})
 
 

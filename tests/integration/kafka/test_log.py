@@ -212,7 +212,7 @@ def test_another_engines_open_transaction_is_waited_for(bench: Bench) -> None:
     from engine.kafka.forms import Stamp
 
     written = changelog.records(commit, [0], Stamp(b"slow", 2))
-    slow.write(bench.changelog, [(value, key, task, None, ()) for task, key, value in written])
+    slow.write(bench.changelog, written)
     assert slow._producer is not None
     slow._producer.flush(10)
     restoring = changelog.restore(0)
