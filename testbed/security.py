@@ -26,10 +26,13 @@ class Security:
         Who signs the certificates of the brokers.
     passwords
         For each user; ``admin`` is one of them without being named.
+    needs_certificate
+        Whether a client must show a certificate of the authority, too.
     """
 
     authority: Authority
     passwords: Mapping[str, str] = field(default_factory=dict)
+    needs_certificate: bool = False
 
     @property
     def _all_passwords(self) -> dict[str, str]:
@@ -39,17 +42,28 @@ class Security:
         """Return the settings of a broker whose clients come in by this listener."""
         own = f"listener.name.{listener.lower()}"
         plain = " ".join(f'user_{user}="{password}"' for user, password in self._all_passwords.items())
+        return (
+            {
+                "sasl.enabled.mechanisms": ",".join(_MECHANISMS),
+                f"{own}.ssl.keystore.type": "PEM",
+                f"{own}.ssl.keystore.location": str(self.authority.issue("broker")),
+                f"{own}.plain.sasl.jaas.config": f"{_MODULE}.plain.PlainLoginModule required {plain};",
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                # The brokers talk among themselves without a name.
+                "super.users": f"User:ANONYMOUS;User:{ADMIN}",
+            }
+            | {
+                f"{own}.{mechanism.lower()}.sasl.jaas.config": f"{_MODULE}.scram.ScramLoginModule required;"
+                for mechanism in _SCRAM
+            }
+            | (self._mutual(own) if self.needs_certificate else {})
+        )
+
+    def _mutual(self, own: str) -> dict[str, str]:
         return {
-            "sasl.enabled.mechanisms": ",".join(_MECHANISMS),
-            f"{own}.ssl.keystore.type": "PEM",
-            f"{own}.ssl.keystore.location": str(self.authority.issue("broker")),
-            f"{own}.plain.sasl.jaas.config": f"{_MODULE}.plain.PlainLoginModule required {plain};",
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # The brokers talk among themselves without a name.
-            "super.users": f"User:ANONYMOUS;User:{ADMIN}",
-        } | {
-            f"{own}.{mechanism.lower()}.sasl.jaas.config": f"{_MODULE}.scram.ScramLoginModule required;"
-            for mechanism in _SCRAM
+            f"{own}.ssl.client.auth": "required",
+            f"{own}.ssl.truststore.type": "PEM",
+            f"{own}.ssl.truststore.location": str(self.authority.certificate),
         }
 
     def format_options(self) -> list[str]:
@@ -76,4 +90,8 @@ class Security:
             "sasl.username": user,
             "sasl.password": self._all_passwords[user] if password is None else password,
             "ssl.ca.location": str(authority or self.authority.certificate),
-        }
+        } | (self._shown() if self.needs_certificate else {})
+
+    def _shown(self) -> dict[str, str]:
+        file = str(self.authority.issue("client"))
+        return {"ssl.certificate.location": file, "ssl.key.location": file}

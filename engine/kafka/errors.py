@@ -34,6 +34,10 @@ _NO_HANDSHAKE = _Saying(
     "the TLS handshake failed",
     "Look at Security: CaFile, and CertificateFile and KeyFile where the broker asks for the engine's certificate.",
 )
+_NOT_SHOWN = _Saying(
+    "the broker wants to see a certificate of the engine, and has seen none, or not one that it takes",
+    "Look at Security: CertificateFile and KeyFile.",
+)
 _NO_TLS = _Saying("no TLS is spoken at that address", "Look at Security.Protocol and the port in BootstrapServers.")
 _GONE = _Saying(
     "the broker does not have the records of that offset: they were deleted, or the topic was made anew",
@@ -73,6 +77,7 @@ _REFUSED: Mapping[str, _Saying] = {
 _BY_WORDS = (
     (re.compile("certificate verify failed", re.IGNORECASE), _UNTRUSTED),
     (re.compile("connecting to a PLAINTEXT broker", re.IGNORECASE), _NO_TLS),
+    (re.compile("alert (bad certificate|certificate required|unknown ca|handshake failure)"), _NOT_SHOWN),
     (re.compile("No leaders found"), _NO_TOPIC),  # what is said of offsets of a topic that was deleted
 )
 _UNREACHABLE = frozenset(
