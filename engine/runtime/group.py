@@ -103,7 +103,7 @@ class Group:
         self._frames = frames
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
-        self._wanted: set[int] = set()
+        self._wanted: dict[int, Mapping[int, Place]] = {}
         """What the group has given: a task that it takes away again is not restored to its end."""
         self.is_over = False
         """Whether the engine has left, or is about to."""
@@ -234,7 +234,7 @@ class Group:
         self.fetcher.more(lane.slot, lane.task)
 
     def _begin_takeover(self, places: Mapping[int, Mapping[int, Place]]) -> None:
-        self._wanted |= set(places)
+        self._wanted |= places
         takeover = self._loop.create_task(self._take_over(places))
         self._takeovers.add(takeover)
         takeover.add_done_callback(self._takeovers.discard)
@@ -243,15 +243,18 @@ class Group:
         async with self._lock:
             try:
                 await self._let_go({task for task in self._parked if task not in self._wanted})
-                fresh = [await self._take_over_task(task, its) for task, its in places.items() if self._is_wanted(task)]
+                fresh = [
+                    await self._take_over_task(task, its) for task, its in places.items() if self._is_wanted(task, its)
+                ]
                 if any(fresh):
                     await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
             except EngineError as exc:
                 if not self.is_over:
                     self._owner.on_broken(exc)
 
-    def _is_wanted(self, task: int) -> bool:
-        return task in self._wanted and not self.is_over
+    def _is_wanted(self, task: int, places: Mapping[int, Place]) -> bool:
+        """Say whether a task is still wanted for the assignment that gave it, and not for a later one."""
+        return self._wanted.get(task) is places and not self.is_over
 
     async def _take_over_task(self, task: int, places: Mapping[int, Place]) -> bool:
         """Take over one task, unless the group takes it away meanwhile; return whether nobody had it before."""
@@ -268,7 +271,7 @@ class Group:
             entries = await asyncio.to_thread(_latest, restoring)
         finally:
             del self.restoring[task]
-        if not self._is_wanted(task):
+        if not self._is_wanted(task, places):
             return False
         fence = restoring.fence.tasks.get(task) if restoring.fence is not None else None
         if restoring.fence is not None:
@@ -276,7 +279,7 @@ class Group:
         if self._topics.has_changelog:
             self._check_agreement(task, fence, places)
         n_keys = await self._manifold.restore(task, entries)
-        if not self._is_wanted(task):
+        if not self._is_wanted(task, places):
             return False
         known = fence.inputs if fence is not None else {}
         self._manifold.add_lanes(
@@ -354,8 +357,8 @@ class Group:
         await self._manifold.drop(tasks)
 
     def _unwant(self, tasks: Iterable[int]) -> None:
-        self._wanted -= set(tasks)
         for task in tasks:
+            self._wanted.pop(task, None)
             if (one := self.restoring.get(task)) is not None:
                 one.restoring.close()
 
