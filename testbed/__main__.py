@@ -10,6 +10,7 @@ from testbed.broker import kafka_jars
 from testbed.errors import TestbedError
 from testbed.kafka import KafkaCluster, quicken
 from testbed.registry import SchemaRegistry, registry_folder
+from testbed.serde import serde_classes
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
@@ -32,7 +33,7 @@ def _registry(_: argparse.Namespace) -> None:
 
 
 def _fetch(_: argparse.Namespace) -> None:
-    for fetched in (kafka_jars(), registry_folder(), quicken()):
+    for fetched in (kafka_jars(), registry_folder(), serde_classes(), quicken()):
         print(fetched)
 
 

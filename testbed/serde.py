@@ -47,7 +47,7 @@ class JavaSerde:
         return [json.loads(line) for line in self._run([record.hex() for record in records])]
 
     def _run(self, lines: Sequence[str], *arguments: str) -> list[str]:
-        path = f"{_classes()}:{_jars()}/*"
+        path = f"{serde_classes()}:{_jars()}/*"
         command = [
             find_java(),
             "-XX:TieredStopAtLevel=1",
@@ -68,8 +68,8 @@ def _jars() -> Path:
     return fetch(f"apicurio-serde-{VERSION}", [f"io.apicurio:apicurio-registry-serdes-avro-serde:{VERSION}"])
 
 
-def _classes() -> Path:
-    """Return the folder of the compiled program; compile it if this version of it is not there."""
+def serde_classes() -> Path:
+    """Return the folder of the compiled program; fetch what it needs, and compile it, if it is not there."""
     digest = hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]
     folder = cache_folder() / f"registry-serde-{digest}"
     if folder.is_dir():
