@@ -231,7 +231,7 @@ class KeyedMemory:
         if blob == old:
             return []
         changed = self._shape.differences(old, blob, parts)
-        if old is not None and changed[-1][0] is USED:  # to the end of the order of last use
+        if old is not None and changed and changed[-1][0] == USED:  # to the end of the order of last use
             shelf.drop(key)
         shelf.store(key, blob)
         return changed

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.jet import keyed
 from tests.jet.test_memory import Keeper
+from tests.jet.test_tasks import Tasks
 
 PLAIN = """
 # engine.state: a, b, c, new
@@ -104,6 +105,56 @@ def test_a_script_with_keys_gives_for_every_key_what_a_script_of_its_own_gives(m
             return outputs(steady[key], record)[0]
 
         play(lambda entries: Keeper(Path(name), KEYED, entries, name="keyed"), steps, expect)
+
+
+TASKS = [0, 1, 5]
+task_steps = st.lists(
+    st.one_of(
+        *[st.tuples(st.sampled_from(TASKS), score)] * 4,
+        st.tuples(st.sampled_from(["commit", "crash"]), st.none()),
+        st.tuples(st.sampled_from(["leave", "return"]), st.sampled_from(TASKS)),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("source", [PLAIN, KEYED])
+@pytest.mark.parametrize("max_live", [1, 100])
+@given(steps=task_steps)
+@settings(max_examples=40, deadline=None)
+def test_a_task_gives_what_an_engine_of_its_own_gives_wherever_it_goes(source, max_live, steps):
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyed, "MAX_LIVE", max_live)
+        alone = {task: Keeper(Path(name), source, name=f"m{task}") for task in TASKS}
+        talk, pending = Tasks(Path(name), source, name="all"), []
+
+        def score_again(works):
+            for task, record, expected in works:
+                assert talk.scores(record, task=task) == [expected]
+
+        for what, value in [*steps, ("commit", None), ("crash", None), *((task, LOOKS[0]) for task in TASKS)]:
+            if what == "commit":
+                talk.commit()
+                assert (talk.figures["failure"], talk.figures["refusals"]) == (None, [])
+                pending = []
+            elif what == "crash":
+                kept, talk = talk.kept, Tasks(Path(name), source, name="all")
+                talk.kept = kept
+                for task in TASKS:
+                    talk.restore_task(task, talk.rows(task))
+                score_again(pending)
+            elif what == "leave":  # a commit comes first, and nothing of it is said any more
+                talk.commit()
+                talk.forget(value)
+                assert talk.commit() == {}
+                talk.restore_task(value, talk.rows(value))
+                pending = []
+            elif what == "return":  # what it did since the commit is taken back, beside others that go on
+                talk.restore_task(value, talk.rows(value))
+                score_again(work for work in pending if work[0] == value)
+            else:
+                pending.append((what, value, outputs(alone[what], value)[0]))
+                score_again(pending[-1:])
 
 
 class Clock:
