@@ -138,3 +138,30 @@ def test_a_model_that_takes_longer_than_the_poll_interval_keeps_its_partitions(s
     reader.close()
     assert len(engine.events("group.assigned")) == 1, engine.said
     assert not engine.events("group.lost")
+
+
+def test_what_begin_gives_is_written_once_by_whoever_has_the_first_partition(site, kafka, topic, name):
+    source, output = topic(2), topic(2)
+    script = site.script('def begin():\n    yield "begun"\n\n\ndef action(x):\n    yield x\n')
+    streams = pair(site, source, output, name, wait_ms=2000)
+    write(kafka, source, [(i % 2, b"k", i) for i in range(10)])
+
+    assert (engine := site.start("run", script, *streams)).wait() == 0, engine.said
+    assert (engine := site.start("run", script, *streams, state="elsewhere")).wait() == 0, engine.said
+    found = [value for _, _, value in read_all(kafka, output)]
+    assert found.count("begun") == 1
+    assert len(found) == 11
+
+
+def test_records_without_a_key_keep_the_order_of_their_partition(site, kafka, topic, name):
+    source, output = topic(3), topic(2)
+    script = site.script("def action(x):\n    yield x\n")
+    streams = pair(site, source, output, name, wait_ms=2000)
+    write(kafka, source, [(i % 3, None, i) for i in range(3000)])
+    assert (engine := site.start("run", script, *streams)).wait() == 0, engine.said
+    found = read_all(kafka, output)
+    assert sorted(value for _, _, value in found) == list(range(3000))
+    for partition in range(3):
+        its = [(where, value) for where, _, value in found if value % 3 == partition]
+        assert {where for where, _ in its} == {partition % 2}
+        assert [value for _, value in its] == list(range(partition, 3000, 3))

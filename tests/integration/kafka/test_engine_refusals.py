@@ -38,6 +38,15 @@ def test_a_topic_that_is_not_there_is_refused_by_name(site, topic, name):
     assert "there is no such topic" in engine.said
 
 
+def test_brokers_that_nobody_reaches_are_said(site, name):
+    script = site.script("def action(x):\n    yield x\n")
+    transport = {"Type": "Kafka", "BootstrapServers": ["127.0.0.1:1"], "Topic": "prices"}
+    source = site.stream("nowhere", {"Transport": transport, "Encoding": "json"})
+    engine = site.start("run", script, source, site.folder / "out.jsons")
+    assert engine.wait() == 1, engine.said
+    assert "127.0.0.1:1" in engine.said.splitlines()[-1]
+
+
 def test_a_group_that_somebody_has_moved_away_from_its_state_is_refused_with_both_places(site, kafka, topic, name):
     source, output = topic(1), topic(1)
     script = site.script(ROLLING)
