@@ -28,8 +28,11 @@ _LOOK_S = 0.1
 _GRACE_S = 1.0  # one broker of several may know better than the one that does not let us in
 _HOPELESS = ("_AUTHENTICATION", "_SSL")  # in this order: no user is asked for before the handshake is done
 _TROUBLE = ("_RESOLVE", "_TRANSPORT")
-_PASSING = ("NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH")
-"""What a broker says for a moment of a topic that was just made, or whose leader has changed."""
+_PASSING = (
+    "NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH",
+    "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "UNSTABLE_OFFSET_COMMIT",
+)  # fmt: skip
+"""What a broker says for a moment of a topic or a group that was just made, or that another broker has taken over."""
 
 
 class Complaints(logging.Handler):
@@ -73,13 +76,13 @@ class Brokers:
     ----------
     connection : Connection
         How they are reached.
-    timeout_s : float
-        How long one question may take.
+    timeout_s : float, optional
+        How long one question may take; `TIMEOUT_S` when nobody says.
     """
 
-    def __init__(self, connection: Connection, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, connection: Connection, timeout_s: float | None = None) -> None:
         self.connection = connection
-        self._timeout_s = timeout_s
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._complaints = Complaints()
         self._client: AdminClient | None = None
 

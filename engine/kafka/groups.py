@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.errors import BrokerRefused
 from engine.kafka.brokers import Brokers
+from engine.kafka.errors import broker_error
 from engine.kafka.topics import names_of
+
+if TYPE_CHECKING:
+    from confluent_kafka import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,15 @@ def committed_offsets(brokers: Brokers, group: str, topic: str, partitions: Iter
     from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
     places = [TopicPartition(topic, partition) for partition in partitions]
+    what = f"read the offsets of group {group!r}"
     found = brokers.ask(
-        f"read the offsets of group {group!r}",
+        what,
         lambda client, timeout_s: client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=timeout_s
         ),
     )[group]
-    return {place.partition: place.offset if place.offset >= 0 else None for place in found.topic_partitions or places}
+    _check(found.topic_partitions, what, brokers)
+    return {place.partition: place.offset if place.offset >= 0 else None for place in found.topic_partitions}
 
 
 def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int, int]) -> None:
@@ -65,9 +72,18 @@ def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int,
     from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
     places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-    brokers.ask(
-        f"move the offsets of group {group!r}",
+    what = f"move the offsets of group {group!r}"
+    found = brokers.ask(
+        what,
         lambda client, timeout_s: client.alter_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group, places)], request_timeout=timeout_s
         ),
-    )
+    )[group]
+    _check(found.topic_partitions, what, brokers)
+
+
+def _check(places: Iterable[TopicPartition], what: str, brokers: Brokers) -> None:
+    """Raise what is wrong with a partition, though the answer as a whole is none."""
+    for place in places:
+        if place.error is not None:
+            raise broker_error(what, place.error, brokers.connection.servers)

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EndOfStream
+from engine.errors import BrokerUnreachable, EndOfStream, EngineError
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
 from engine.record import MAX_RECORD_BYTES, Batch, Label, Oversized
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
+    from confluent_kafka import KafkaError, Message
 
 _END_MS = 50  # how long a broker thinks before it says that a partition has no more
 _SLICE_S = 0.1  # a consumer is closed only between two of its calls
@@ -61,10 +61,15 @@ class KafkaReader:
         self._unread: set[int | None] = set(starts)
         self.counts: Counter[int | None] = Counter()
         """How many records were read of each partition."""
+        self._fault: EngineError | None = None
         self._is_closed = False
         self._turn = threading.Lock()
         # librdkafka wants a group in any case. Nothing is ever committed to this one, so that no broker hears of it.
-        own: dict[str, Any] = {"group.id": f"reader-{uuid.uuid4()}", "enable.partition.eof": True}
+        own: dict[str, Any] = {
+            "group.id": f"reader-{uuid.uuid4()}",
+            "enable.partition.eof": True,
+            "error_cb": self._note,
+        }
         if is_bounded:
             own["fetch.wait.max.ms"] = _END_MS
         try:
@@ -88,6 +93,8 @@ class KafkaReader:
                     raise EndOfStream
                 wait_s = give_up_at - time.monotonic()
                 messages = self._consumer.consume(max_records, max(min(wait_s, _SLICE_S), 0.0))
+            if self._fault is not None:
+                raise self._fault
             records = [message for message in messages if not self._is_end(message)]
             self.counts.update(message.partition() for message in records)
             if records or wait_s <= 0:
@@ -99,6 +106,12 @@ class KafkaReader:
             if not self._is_closed:
                 self._is_closed = True
                 self._consumer.close()
+
+    def _note(self, error: KafkaError) -> None:
+        """Note what librdkafka says beside the records, unless it may go by."""
+        fault = broker_error(f"read topic {self._topic!r}", error, self._connection.servers)
+        if not isinstance(fault, BrokerUnreachable):
+            self._fault = fault
 
     def _is_end(self, message: Message) -> bool:
         """Return whether it is no record but the end of a partition, and note it."""
