@@ -107,7 +107,7 @@ def broker_error(what: str, error: KafkaError | KafkaException, servers: str = "
         `BrokerUnreachable` where trying again may help, else `BrokerRefused`.
     """
     fault: KafkaError = error.args[0] if isinstance(error, Exception) else error
-    said = said_by(fault.str())
+    said = said_by(fault.str()) or fault.name()
     saying = next((saying for words, saying in _BY_WORDS if words.search(said)), _REFUSED.get(fault.name()))
     if saying is not None:
         # The codes of the brokers say no more than the sentence does, and about certificates librdkafka only guesses.
@@ -124,4 +124,4 @@ def said_by(text: str) -> str:
     >>> said_by("ssl://127.0.0.1:9092/bootstrap: Disconnected: closed by peer (after 1ms in state UP)")
     'Disconnected: closed by peer'
     """
-    return _SURROUNDINGS.sub("", text).rstrip(".")
+    return _SURROUNDINGS.sub("", text).rstrip(".: ")
