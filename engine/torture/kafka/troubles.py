@@ -114,10 +114,12 @@ class Troublemaker:
                 member.leave(is_hard=self._rng.random() < HARD_SHARE)
             return bool(leaving)
         if kind is Trouble.FREEZE:
-            for member in self._rng.sample(ready, min(1, len(ready))):
-                member.life = None  # it is to show what it does when it is back
-                member.freeze(self._session_s + self._rng.uniform(*FROZEN_S))
-            return bool(ready)
+            if not ready or any(member.is_frozen for member in members):
+                return False  # somebody must be there to take the partitions over
+            member = self._rng.choice(ready)
+            member.life = None  # it is to show what it does when it is back
+            member.freeze(self._session_s + self._rng.uniform(*FROZEN_S))
+            return True
         if kind is Trouble.FENCE:
             open_ = [member for member in ready if now_s > member.fenced_s + FENCED_S]
             for member in open_[:1]:
