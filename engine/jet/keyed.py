@@ -132,8 +132,6 @@ class KeyedMemory:
             for live in shelf.live.values():
                 del self._live[live]
                 self._touched.pop(live, None)
-                if live is self._current:
-                    self._current = None
             if shelf is self._shelf:
                 self._shelf = self._shelf_of(0)
 

@@ -171,6 +171,9 @@ def test_what_does_not_fit_is_said_once_and_other_tasks_can_be_put_back(tmp_path
     [(kind, dumped)] = talk.restore_task(1, [[b"", "gone", pack(1)]], is_last=False)
     assert (kind, type(load_error(dumped))) == (Kind.FAILED, StateIncompatible)
     assert talk.restore_task(1, [[b"", "gone", pack(1)]]) == []
+    talk.restore_task(1, [[b"", "gone", pack(1)]], is_last=False)
+    talk.forget(1)
+    assert talk.restore_task(1, [[b"", "total", pack(1)]]) == [(Kind.RESTORED, {"task": 1, "n_keys": 0})]
     assert talk.restore_task(2, [[b"", "total", pack(1)]]) == [(Kind.RESTORED, {"task": 2, "n_keys": 0})]
     assert talk.scores(1, task=2) == [[2, 1]]
 
