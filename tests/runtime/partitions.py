@@ -136,7 +136,7 @@ class Partitions:
         self.manifold, self.log, self.records, self.batch = engine.manifold, log, records, batch
         self.lanes, self.read, self.credit = {}, {}, {}
         self.stream = stream({"Transport": "REST", "Encoding": "json"}, "topic")
-        self.lost = []
+        self.lost, self.rejects = [], None
         self.manifold.on_lost = self.on_lost
 
     async def take(self, tasks):
@@ -144,7 +144,7 @@ class Partitions:
         for task in tasks:
             await self.manifold.restore(task, self.log.entries(SCRIPT, task))
             fence = self.log.position(task)
-            lane = Lane(2, task, fence, self.stream, None, self.on_more)
+            lane = Lane(2, task, fence, self.stream, self.rejects, self.on_more)
             self.lanes[task], self.read[task], self.credit[task] = lane, fence.position, 2
             self.manifold.add_lanes([lane])
         for task in tasks:

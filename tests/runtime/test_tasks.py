@@ -11,8 +11,11 @@ import pytest
 from engine.errors import EngineError
 from engine.record import Outgoing
 from engine.runtime import EngineState
+from engine.runtime.outlet import Outlet
 from engine.state import unpack
-from tests.runtime.partitions import LOST, TRIED, begin, until, values
+from engine.state.commits import OutputFence
+from tests.runtime.conftest import DISCARD, stream
+from tests.runtime.partitions import LOST, TRIED, Topic, begin, until, values
 
 SUM = """
 total = 0
@@ -382,7 +385,78 @@ def test_nothing_is_kept_of_what_a_lost_task_has_changed_before_a_commit_that_wa
         at = log.position(1)
         kept = totals(log).get(1)
         await partitions.drop([1])
+        assert manifold.crew.jets[0].tasks == {0}
         await until(lambda: partitions.is_through([0]))
         assert (log.position(1), totals(log).get(1)) == (at, kept)
+
+    within(test)
+
+
+def test_a_jet_that_ends_behind_its_answer_to_a_commit_takes_its_answer_with_it(rig, within):
+    source = SUM.replace("total += x", "total += x\n    if x >= 1000: __import__('time').sleep(0.05)")
+
+    async def test():
+        engine, partitions, log, _ = await begin(
+            rig, source, [records(0, 500), records(1, 30)], n_jets=2, commit_interval_s=0.01
+        )
+        await partitions.take([1, 0])
+        ledger = engine.manifold.ledger
+        await until(lambda: ledger.is_cutting and any(entry.task == 0 for entry in ledger.cut.entries))
+        os.kill(engine.manifold.crew.jets[0].pid, signal.SIGKILL)
+        await until(lambda: partitions.is_through([0, 1]))
+        assert values(log) == {0: sums(0, 500), 1: sums(1, 30)}
+        assert totals(log) == {0: sums(0, 500)[-1][1], 1: sums(1, 30)[-1][1]}
+
+    within(test)
+
+
+@pytest.mark.parametrize(("error", "state"), [(TRIED, EngineState.FINISHED), (LOST, EngineState.ERROR)])
+def test_what_end_gave_is_written_once_though_the_last_commit_is_aborted(rig, within, error, state):
+    source = SUM + "\ndef end():\n    yield -1\n"
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [records(0)])
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        await engine.manifold.settled()
+        log.aborts = [error, error]
+        engine.manifold.intakes[0].is_eof = True
+        engine.manifold.on_end()
+        assert await engine.wait(EngineState.FINISHED, EngineState.ERROR) is state
+        assert [json.loads(value) for value, _ in log.topics["out"]] == sums(0) + [-1] * (error is TRIED)
+        assert not log.fence.is_finished
+
+    within(test)
+
+
+def test_an_output_that_says_what_it_carries_keeps_the_rest_of_its_records(rig, within):
+    source = "from engine import Message\n\ndef action(x):\n    yield Message(x, key=b'mine')\n    yield x\n"
+
+    async def test():
+        _, partitions, log, _ = await begin(rig, source, [records(0, 3)])
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        assert [label for _, label in log.topics["out"]] == [
+            Outgoing(key, 1000 + i, (), 0) for i in range(3) for key in (b"mine", b"key-%d" % i)
+        ]
+
+    within(test)
+
+
+def test_rejects_go_to_their_topic_with_what_their_records_carried_and_not_when_a_commit_is_aborted(rig, within):
+    source = "# engine.on_error: reject\n\ndef action(x):\n    yield 1 / (x % 2)\n"
+
+    async def test():
+        engine, partitions, log, _ = await begin(rig, source, [[], records(1, 4)])
+        intake = engine.manifold.intakes[0]
+        intake.rejects = partitions.rejects = Outlet(
+            10, stream(DISCARD), Topic(log, "rejects"), OutputFence(0), engine.manifold
+        )
+        partitions.rejects.start()
+        log.aborts = [TRIED]
+        await partitions.take([1])
+        await until(lambda: partitions.is_through([1]))
+        rejected = [(json.loads(value)["seq_no"], label) for value, label in log.topics["rejects"]]
+        assert rejected == [(n + 1, Outgoing(b"key-%d" % n, 1000 + n, (), 1)) for n in (0, 2)]
 
     within(test)
