@@ -187,13 +187,14 @@ class Partitions:
         return all(self.log.position(task).position == len(self.records[task]) for task in tasks)
 
 
-async def begin(rig, source, records, *, name="model", n_jets=1, file=None, **settings):
+async def begin(rig, source, records, *, name="model", n_jets=1, file=None, inputs=(0,), **settings):
     """Return a RUNNING engine that has partitions on slot 0 and a topic on slot 1, its partitions, log and topic."""
     log = Log()
     engine = rig.engine(n_jets=n_jets, restart_backoff_s=0.0, **settings)
     engine.manifold.use(log)
     engine.manifold.is_tasked = True
-    await engine.attach(0, stream(REST, "in"))
+    for slot in inputs:
+        await engine.attach(slot, stream(REST, "in"))
     await engine.attach(1, stream(DISCARD, "out"))
     topic = Topic(log)
     engine.manifold.outlets[1] = outlet = Outlet(9, stream(DISCARD, "out"), topic, OutputFence(1), engine.manifold)

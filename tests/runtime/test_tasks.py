@@ -9,11 +9,12 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import EngineError
-from engine.record import Outgoing
+from engine.record import Batch, Outgoing
 from engine.runtime import EngineState
+from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
 from engine.state import unpack
-from engine.state.commits import OutputFence
+from engine.state.commits import InputFence, OutputFence
 from tests.runtime.conftest import DISCARD, stream
 from tests.runtime.partitions import LOST, TRIED, Topic, begin, until, values
 
@@ -458,5 +459,27 @@ def test_rejects_go_to_their_topic_with_what_their_records_carried_and_not_when_
         await until(lambda: partitions.is_through([1]))
         rejected = [(json.loads(value)["seq_no"], label) for value, label in log.topics["rejects"]]
         assert rejected == [(n + 1, Outgoing(b"key-%d" % n, 1000 + n, (), 1)) for n in (0, 2)]
+
+    within(test)
+
+
+def test_inputs_of_one_partition_share_its_state_and_stand_each_where_it_does(rig, within):
+    source = "# engine.slot.other: 2" + SUM.replace("action(x)", "action(x, slot)").replace(
+        "[x, total]", "[slot, total]"
+    )
+
+    async def test():
+        engine, _, log, _ = await begin(rig, source, [[]], inputs=(0, 2))
+        manifold, streams = engine.manifold, stream({"Transport": "REST", "Encoding": "json"})
+        await manifold.restore(1, [])
+        lanes = [Lane(7 + slot, 1, InputFence(slot, 10), streams, None, lambda _: None) for slot in (0, 2)]
+        manifold.add_lanes(lanes)
+        await manifold.pin_lanes()
+        assert log.position(1, 2) == InputFence(2, 10)
+        for n, lane in enumerate(lanes):
+            manifold.on_batch(lane, Batch([b"1"] * (n + 1), range(11, 12 + n)))
+        await manifold.settled()
+        assert values(log) == {1: [[0, 1], [2, 2], [2, 3]]}
+        assert [log.position(1, slot) for slot in (0, 2)] == [InputFence(0, 11, 1), InputFence(2, 12, 2)]
 
     within(test)
