@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError
 
 from engine.errors import CommitAborted, DeliveryFailed, EngineError
 from engine.kafka.errors import broker_error
@@ -31,17 +31,6 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
 }
 """What a topic says of a record that it will never take."""
-
-
-def reason_of(producer: Producer, error: KafkaException) -> KafkaError:
-    """Return what is wrong: `produce` of a producer that is beyond help says that it is, and `poll` of what it died."""
-    found: KafkaError = error.args[0]
-    if found.code() == _FATAL:
-        try:
-            producer.poll(0)
-        except KafkaException as exc:
-            found = exc.args[0]
-    return found
 
 
 def is_fenced(error: KafkaError) -> bool:

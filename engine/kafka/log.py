@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import (
-    BoundElsewhere,
     BrokerUnreachable,
     CommitAborted,
     CommitUnknown,
@@ -21,6 +20,7 @@ from engine.errors import (
 )
 from engine.kafka.beside import Beside
 from engine.kafka.changelog import Changelog, Restoring
+from engine.kafka.claiming import claim, read_job
 from engine.kafka.deciding import Deciding, Trace, note_of
 from engine.kafka.forms import JobRecord, Stamp
 from engine.log import get_logger
@@ -110,9 +110,7 @@ class KafkaLog(Beside):
     def _take_over(self) -> Fence | None:
         """Decide what was left, take the job for this store if it is to be bound, and return where it stands."""
         local, changelog = self._local, self._changelog
-        job = changelog.read_job() if changelog is not None else None
-        if job is not None and job.home and job.home != local.identity:
-            raise BoundElsewhere(self._topic, job.home, local.identity)
+        job = read_job(changelog, local.identity) if changelog is not None else None
         prepared = local.prepared
         if prepared is not None:
             is_true = self._deciding.has_come_true(Trace.load(prepared[1]))
@@ -128,18 +126,9 @@ class KafkaLog(Beside):
         if changelog is not None and self._home and (job is None or (job.home, job.life) != (self._home, local.life)):
             if not self._topics:  # no group goes on with the state of the job before
                 changelog.floors[0] = changelog.high(0)
-            self._claim(changelog, fence)
+            stamp = Stamp(self._writer, fence.number if fence is not None else 0)
+            claim(self._transaction.connection, changelog, self._job(fence), stamp)
         return fence
-
-    def _claim(self, changelog: Changelog, fence: Fence | None) -> None:
-        """Write down that the job is bound to this store, before anything depends on it."""
-        nothing = Commit(fence or Fence(0, "", ""))
-        stamp = Stamp(self._writer, nothing.fence.number)
-        self._write(changelog.records(nothing, [], stamp, job=self._job(fence)))
-        try:
-            self._transaction.commit({})
-        except CommitUnknown as exc:
-            self._deciding.decide(exc, Trace(stamp))
 
     def _job(self, fence: Fence | None, scopes: Iterable[str] = ()) -> JobRecord:
         of_job = (self._home, self._local.life, fence) if self._home else ("", "", None)
@@ -254,7 +243,8 @@ class KafkaLog(Beside):
             self._local.prepare(commit, trace.dump()).result()
         try:
             if self._changelog is not None:
-                floors = self._floors(self._changelog, commit)
+                anew = self._anew(self._changelog, commit)
+                floors = {**self._changelog.floors, **anew}
                 job = self._job(fence, scopes) if is_jobs else None
                 self._write(self._changelog.records(commit, tasks, trace.stamp, job=job, floors=floors))
                 if is_prepared:
@@ -271,14 +261,15 @@ class KafkaLog(Beside):
             raise
         self._on_step("transacted")
         if self._changelog is not None:
-            self._changelog.floors = floors
+            self._changelog.floors.update(anew)
         self._scopes |= scopes
 
-    def _floors(self, changelog: Changelog, commit: Commit) -> dict[int, int]:
-        """Return, by task, where its state begins, when the commit has come true."""
-        anew = (list(commit.fence.tasks) or [0]) if commit.is_anew else []
+    def _anew(self, changelog: Changelog, commit: Commit) -> dict[int, int]:
+        """Return, by task, where state begins that the commit forgets."""
+        if not commit.is_anew:
+            return {}
         try:
-            return {**changelog.floors, **{task: changelog.high(task) for task in anew}}
+            return {task: changelog.high(task) for task in list(commit.fence.tasks) or [0]}
         except BrokerUnreachable as exc:
             raise CommitAborted(exc.reason) from exc
 

@@ -13,7 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from engine.errors import BrokerUnreachable, CommitAborted, CommitUnknown, EngineError, EngineFenced
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, reason_of, timed_out
+from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
+from engine.kafka.producing import open_producer, raising
 from engine.log import get_logger
 
 log = get_logger(__name__)
@@ -32,8 +33,6 @@ FENCED_S = 30
 a machine that is gone, is shut out once."""
 
 _STEP_S = 2  # a wait for the broker is looked at so often: whether somebody closes, and whether the time is over
-
-_N_QUEUED = 1_000_000  # records in the producer: bursts of half a million, twice
 
 
 class Transaction:
@@ -78,6 +77,7 @@ class Transaction:
         self._is_closed = False
         self._failure: EngineError | None = None
         self._error: KafkaError | None = None
+        self._fatal: KafkaError | None = None
         self._undelivered: tuple[str, KafkaError] | None = None
 
     @property
@@ -120,9 +120,10 @@ class Transaction:
         with self._lock:
             producer = self._begun()
             try:
-                self._produce(producer, topic, records)
+                with raising():
+                    self._produce(producer, topic, records)
             except KafkaException as exc:
-                raise self._fail(topic, reason_of(producer, exc)) from exc
+                raise self._fail(topic, exc.args[0]) from exc
 
     def _produce(self, producer: Producer, topic: str, records: Iterable[Outbound]) -> None:
         produce = producer.produce
@@ -178,6 +179,13 @@ class Transaction:
 
     def _fail(self, topic: str, error: KafkaError) -> EngineError:
         """Return what an error means; it stands until the transaction is taken back."""
+        if self._producer is not None:
+            try:
+                with raising():
+                    self._producer.poll(0)
+            except KafkaException as exc:  # other calls say only that it is dead, and this one of what
+                self._fatal = exc.args[0]
+        error = self._fatal or error
         if self._undelivered is not None and is_refused(self._undelivered[1]):
             topic, error = self._undelivered  # the reason for all that came after
         self._error = error
@@ -223,7 +231,8 @@ class Transaction:
             places = [TopicPartition(topic, partition, offset, note) for (topic, partition), offset in offsets.items()]
             self._persist(lambda: producer.send_offsets_to_transaction(places, membership, self._left_s()))
         # Otherwise commit_transaction flushes, and takes 100 ms in place of 3.
-        n_left = producer.flush(self._left_s())
+        with raising():
+            n_left = producer.flush(self._left_s())
         if self._undelivered is not None:
             raise KafkaException(self._undelivered[1])
         if n_left:
@@ -234,7 +243,8 @@ class Transaction:
         until_s = self._clock() + 2 * TIMEOUT_S
         while True:
             try:
-                producer.commit_transaction(_STEP_S)
+                with raising():
+                    producer.commit_transaction(_STEP_S)
             except KafkaException as exc:
                 error = exc.args[0]
                 # librdkafka resumes the commit that is under way when it is called again.
@@ -284,7 +294,8 @@ class Transaction:
                 return
             while not self._is_closed:
                 try:
-                    producer.abort_transaction(_STEP_S)
+                    with raising():
+                        producer.abort_transaction(_STEP_S)
                 except KafkaException as exc:
                     error = exc.args[0]
                     if not error.retriable():
@@ -336,19 +347,7 @@ class Transaction:
 
     def _begin_anew(self, until_s: float) -> Producer:
         """Return a producer of the name, when whatever one before it has left open is over."""
-        settings = {
-            "linger.ms": 5,  # a commit flushes, so this is for what is written long before one
-            "queue.buffering.max.messages": _N_QUEUED,
-            # A transaction that begins just behind another one finds it not quite over, and tries again: by default
-            # after 100 ms.
-            "retry.backoff.ms": 5,
-            **self.connection.producer(),
-            "transactional.id": self.name,
-            "transaction.timeout.ms": TIMEOUT_S * 1000,
-            "delivery.report.only.error": True,
-            "on_delivery": self._note,
-        }
-        producer = Producer(settings)
+        producer = open_producer(self.connection, self.name, TIMEOUT_S, self._note)
         while True:
             try:
                 producer.init_transactions(max(until_s - self._clock(), _STEP_S))
@@ -357,14 +356,14 @@ class Transaction:
                 if not error.retriable() or self._clock() >= until_s or self._is_closed:
                     raise broker_error(f"write as {self.name!r}", error, self.connection.servers) from exc
             else:
-                self._began_s, self._undelivered = None, None
+                self._began_s, self._undelivered, self._fatal = None, None, None
                 return producer
 
     def _let_go(self) -> None:
         """Forget the producer and what it holds."""
         producer, self._producer, self._began_s = self._producer, None, None
         if producer is not None:
-            with contextlib.suppress(KafkaException):  # it says again what it died of
+            with contextlib.suppress(KafkaException), raising():  # it may be dead
                 producer.purge(blocking=False)
                 producer.poll(0)
 
@@ -374,7 +373,8 @@ class Transaction:
         with self._lock:
             if self._producer is not None and self._began_s is not None:
                 try:
-                    self._producer.abort_transaction(_STEP_S)
+                    with raising():
+                        self._producer.abort_transaction(_STEP_S)
                 except KafkaException as exc:  # the broker takes it back by itself
                     log.warning("kafka.transaction.left", name=self.name, reason=exc.args[0].str())
             self._let_go()

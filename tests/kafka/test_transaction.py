@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from engine.errors import BrokerUnreachable, CommitAborted, DeliveryFailed
-from engine.kafka import transaction as module
+from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, DeliveryFailed
+from engine.kafka import producing
 from engine.kafka.connection import Connection
 from engine.kafka.transaction import Transaction
 
@@ -93,7 +93,7 @@ def test_steps_are_told_when_all_is_sent_and_nothing_committed(servers: str) -> 
 
 
 def test_more_records_than_there_is_room_for_wait_for_it(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_N_QUEUED", 100)
+    monkeypatch.setattr(producing, "_N_QUEUED", 100)
     transaction = Transaction(Connection(servers), "room")
     transaction.init()
     transaction.write("room", ((b"%d" % number, None, 0, None, ()) for number in range(5000)))
@@ -127,6 +127,11 @@ def test_who_was_closed_writes_nothing_any_more(servers: str) -> None:
     with pytest.raises(CommitAborted) as caught:
         transaction.produce("closed", b"b")
     assert caught.value.is_lost
+
+
+def test_settings_that_do_not_go_with_transactions_are_refused(servers: str) -> None:
+    with pytest.raises(BrokerRefused, match=r"message\.timeout\.ms"):
+        Transaction(Connection(servers, {"message.timeout.ms": 600_000}), "settings").init()
 
 
 def test_brokers_that_do_not_answer_are_named() -> None:

@@ -337,6 +337,35 @@ def test_a_job_with_local_streams_is_refused_in_another_store(bench: Bench, tmp_
         bench.log(other, "two")
 
 
+def test_of_two_stores_that_ask_for_a_job_at_once_one_gets_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [bench.store(tmp_path / name) for name in ("slow", "fast")]
+    read_job = Changelog.read_job
+    n_read = 0
+
+    def read_slowly(self: Changelog) -> object:
+        """Return what there was before another engine began, when it has begun."""
+        nonlocal n_read
+        found = read_job(self)
+        n_read += 1
+        if n_read == 2:  # when it writes its name, behind the look at the start
+            bench.log(stores[1], "fast", is_bound=True)
+        return found
+
+    monkeypatch.setattr(Changelog, "read_job", read_slowly)
+    with pytest.raises(BoundElsewhere) as caught:
+        bench.log(stores[0], "slow", is_bound=True)
+    assert (caught.value.home, caught.value.other) == (stores[1].identity, stores[0].identity)
+
+
+def test_values_as_large_as_the_state_allows_come_back(bench: Bench) -> None:
+    log, _ = bench.log(bench.store(None))
+    values = {b"%d" % number: bytes([number]) * (16 << 20) for number in range(3)}
+    log.commit(bench.commit(1, {0: 1}, [entry(0, key, value) for key, value in values.items()])).result()
+    assert bench.state(0) == {(key, "n"): value for key, value in values.items()}
+
+
 def test_a_fence_that_the_local_store_has_lost_is_the_changelogs(bench: Bench, tmp_path: Path) -> None:
     store = bench.store(tmp_path)
     log, _ = bench.log(store, is_bound=True)

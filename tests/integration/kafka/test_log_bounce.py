@@ -1,0 +1,72 @@
+"""Brokers that go and come back in the middle of commits cost time, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from engine.errors import CommitAborted
+from engine.kafka.changelog import Changelog
+from engine.kafka.connection import Connection
+from engine.kafka.log import KafkaLog
+from engine.kafka.sink import KafkaSink
+from engine.kafka.transaction import Transaction
+from engine.state.commits import Commit, Entry, Fence, InputFence, TaskFence
+from engine.state.sqlite import SqliteStore
+from testbed.kafka import KafkaCluster
+
+pytestmark = pytest.mark.integration
+
+
+def test_commits_go_on_when_the_broker_was_killed_and_is_back(name: str, tmp_path: Path) -> None:
+    with KafkaCluster() as kafka, SqliteStore(tmp_path) as store:
+        connection = Connection(kafka.bootstrap)
+        source, target = kafka.create_topic("in"), kafka.create_topic("out")
+        changelog = Changelog(connection, name)
+        changelog.ensure(1)
+        consumer = Consumer(connection.consumer(**{"group.id": name}))
+        consumer.assign([TopicPartition(source, 0, 0)])
+        transaction = Transaction(connection, name)
+        log = KafkaLog(store, transaction, changelog, topics={0: source}, group=name)
+        sink = KafkaSink(transaction, target, 1)
+        membership = consumer.consumer_group_metadata()
+        done = threading.Event()
+
+        def bounce() -> None:
+            for _ in range(2):
+                kafka.kill()
+                kafka.start()
+            done.set()
+
+        bouncing = threading.Thread(target=bounce)
+        number = n_after = 0
+        while n_after < 10:
+            tasks = {0: TaskFence({0: InputFence(0, number + 1)})}
+            value = b"%d" % (number + 1)
+            commit = Commit(
+                Fence(number + 1, "m", "d", tasks=tasks), [Entry("script", b"", "n", value)], membership=membership
+            )
+            try:
+                sink.write([value])
+                log.commit(commit).result()
+            except CommitAborted:
+                sink.cut(0)
+            else:
+                number += 1
+                n_after += done.is_set()
+            if number == 10 and not bouncing.ident:
+                bouncing.start()
+        bouncing.join()
+        assert [entry.value for entry in log.entries()] == [b"%d" % number]
+        log.close()
+        consumer.close()
+        reader = Consumer(connection.consumer(**{"group.id": "reader", "enable.partition.eof": True}))
+        reader.assign([TopicPartition(target, 0, 0)])
+        found = []
+        while (message := reader.poll(10)) is not None and message.error() is None:
+            found.append(message.value())
+        reader.close()
+        assert found == [b"%d" % one for one in range(1, number + 1)]
