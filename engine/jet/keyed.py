@@ -200,7 +200,7 @@ class KeyedMemory:
         for shelf in self._shelves.values():
             if shelf is not self._shelf and (place in shelf.live or packed in shelf.blobs):
                 tasks = sorted((shelf.task, self._shelf.task))
-                self._split = {"key": f"{key!r:.80}", "tasks": tasks, "reason": _SPLIT}
+                self._split = {"key": f"{key!r:.80}", "partitions": tasks, "reason": _SPLIT}
                 return
 
     def _evict(self) -> None:

@@ -290,7 +290,7 @@ def test_a_key_in_two_tasks_is_warned_about_once(tmp_path):
     talk.score(*keyed_records("D", "B", "A"), task=1)
     talk.commit()
     [[event, fields]] = talk.figures["warnings"]
-    assert (event, fields["key"], fields["tasks"]) == ("key.split", "'B'", [0, 1])
+    assert (event, fields["key"], fields["partitions"]) == ("key.split", "'B'", [0, 1])
     talk.score(*keyed_records("A"), task=2)
     talk.commit()
     assert talk.figures["warnings"] == []

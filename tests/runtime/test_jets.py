@@ -595,10 +595,10 @@ async def test_what_a_jet_warns_about_with_its_state_is_in_the_log(caplog):
     bench = await Bench().ready()
     bench.launcher.runners[0].silent.add(Kind.COMMIT)
     bench.jet.commit()
-    bench.runner.say_changed(1, [], warnings=[("key.split", {"key": "'A'", "tasks": [0, 1]})])
+    bench.runner.say_changed(1, [], warnings=[("key.split", {"key": "'A'", "partitions": [0, 1]})])
     await bench.until(lambda: bench.owner.changes)
     [warned] = [record.msg for record in caplog.records if record.msg["event"] == "key.split"]
-    assert (warned["jet"], warned["key"], warned["tasks"]) == (1, "'A'", [0, 1])
+    assert (warned["jet"], warned["key"], warned["partitions"]) == (1, "'A'", [0, 1])
 
 
 @on_loop
