@@ -11,7 +11,7 @@ from testbed.archive import archive_of, use_options
 from testbed.errors import ServerDied
 from testbed.java import find_java
 from testbed.maven import fetch
-from testbed.process import ServerProcess
+from testbed.process import ServerProcess, tail_of
 from testbed.security import Security
 
 VERSION = "4.3.1"
@@ -149,7 +149,7 @@ class Broker:
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True, timeout=120
         )
         if ran.returncode:
-            raise ServerDied(self.name, "could not make its data folder", ran.stdout + ran.stderr)
+            raise ServerDied(self.name, "could not make its data folder", tail_of(ran.stdout + ran.stderr))
 
     def start(self) -> None:
         """Start its process; it is ready somewhat later."""

@@ -77,5 +77,9 @@ class ServerProcess:
 
     def log_tail(self) -> str:
         """Return the last lines of what it said, without the stacks of Java."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join([line for line in lines if not line.startswith("\tat ")][-_TAIL_LINES:])
+        return tail_of(self.log.read_text(errors="replace"))
+
+
+def tail_of(said: str) -> str:
+    """Return the last lines of what a program of Java said, without the stacks."""
+    return "\n".join([line for line in said.splitlines() if not line.startswith("\tat ")][-_TAIL_LINES:])
