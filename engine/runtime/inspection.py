@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.registry import Model
 from engine.runtime.crew import Crew
 from engine.runtime.fitting import missing_slots
-from engine.runtime.info import EngineInfo, FenceInfo, GroupInfo, JetInfo, ModelInfo, RestoringInfo, SlotInfo, StateInfo
+from engine.runtime.info import EngineInfo, FenceInfo, GroupInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet
 from engine.script import StateName
@@ -55,10 +55,7 @@ def _group_info(link: Link) -> GroupInfo | None:
         link.instance,
         topics.changelog if topics.has_changelog else None,
         group.partitions(),
-        [
-            RestoringInfo(task, one.restoring.n_read, one.restoring.n_total, one.left_s, one.restoring.waits_for)
-            for task, one in sorted(group.restoring.items())
-        ],
+        group.restoring(),
         group.fetcher.n_rebalances,
         group.trouble,
     )

@@ -1,0 +1,194 @@
+"""Takes over the tasks that a group gives, and lets go of those that it takes away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from engine.channel import OutputFrame
+from engine.errors import EngineError, OffsetsDisagree
+from engine.kafka.fetcher import Fetcher
+from engine.kafka.log import KafkaLog
+from engine.kafka.places import Place
+from engine.log import get_logger
+from engine.runtime.job import check_state
+from engine.runtime.lanes import Lane
+from engine.runtime.manifold import Manifold
+from engine.runtime.restoring import Readings
+from engine.runtime.tallies import Tallies
+from engine.runtime.topics import Topics
+from engine.state.commits import InputFence, TaskFence
+
+log = get_logger(__name__)
+
+Places: TypeAlias = Mapping[int, Place]
+"""By slot, where a task begins."""
+
+
+class Takeover:
+    """Restores the state of tasks, and has their records come; all of it on the event loop.
+
+    Parameters
+    ----------
+    manifold : Manifold
+        Takes the records.
+    store : KafkaLog
+        Has the states.
+    topics : Topics
+        What is read.
+    fetcher : Fetcher
+        Reads.
+    frames : sequence of OutputFrame
+        What ``begin()`` gave: written by whoever has task 0 first.
+    """
+
+    def __init__(
+        self, manifold: Manifold, store: KafkaLog, topics: Topics, fetcher: Fetcher, frames: Sequence[OutputFrame]
+    ) -> None:
+        self._manifold, self._topics, self._fetcher, self._frames = manifold, topics, fetcher, frames
+        self.readings, self.tallies = Readings(store), Tallies()
+        self._lock = asyncio.Lock()
+        self._wanted: dict[int, Places] = {}
+        """What the group has given: a task that it takes away again is not restored to its end."""
+        self._parked: dict[int, dict[int, InputFence]] = {}
+        """Tasks that the group took away to give them out anew, by slot where they stand: jets have their state."""
+
+    def want(self, places: Mapping[int, Places]) -> None:
+        """Note what the group has given; `take` takes it over."""
+        self._wanted |= places
+
+    def unwant(self, tasks: Iterable[int]) -> None:
+        """Note what the group has taken away: a takeover that is under way ends soon."""
+        tasks = list(tasks)
+        for task in tasks:
+            self._wanted.pop(task, None)
+        self.readings.close(tasks)
+
+    def unwant_all(self) -> None:
+        """Note that everything is taken away."""
+        self.unwant([*self._wanted, *self.readings.by_task])
+
+    async def take(self, places: Mapping[int, Places]) -> None:
+        """Take over what the group has given, unless it takes it away meanwhile.
+
+        Raises
+        ------
+        OffsetsDisagree
+            The group stands elsewhere than the state.
+        StateError
+            It does not fit the script, or is damaged.
+        BrokerRefused, BrokerUnreachable
+            It cannot be read.
+        """
+        async with self._lock:
+            await self._let_go({task for task in self._parked if task not in self._wanted})
+            changed = [task for task, its in places.items() if not await self._has_kept(task, its)]
+            self.readings.begin(changed)
+            try:
+                fresh = [await self._take(task, places[task]) for task in changed]
+            finally:
+                await self.readings.drop()
+            if any(fresh):
+                await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
+
+    async def release(self, tasks: frozenset[int], budget_s: float) -> None:
+        """Finish and commit what jets have of tasks, and let go of them; drop them when that takes too long."""
+        self.unwant(tasks)
+        started_s = time.monotonic()
+        try:
+            async with asyncio.timeout(budget_s), self._lock:  # a takeover notices that it is not wanted any more
+                await self._finish(tasks)
+        except TimeoutError:
+            log.warning("tasks.dropped", tasks=sorted(tasks), reason=f"they were not through in {budget_s:g} s")
+            await self._manifold.drop(tasks)
+        except EngineError as exc:
+            log.warning("tasks.dropped", tasks=sorted(tasks), reason=str(exc))
+        else:
+            log.info("tasks.released", tasks=sorted(tasks), duration_s=round(time.monotonic() - started_s, 3))
+
+    async def drop(self, tasks: frozenset[int]) -> None:
+        """Let go of tasks that are lost."""
+        self.unwant(tasks)
+        await self._manifold.drop(tasks)
+
+    def _is_wanted(self, task: int, places: Places) -> bool:
+        """Say whether a task is still wanted for the assignment that gave it, and not for a later one."""
+        return self._wanted.get(task) is places
+
+    async def _has_kept(self, task: int, places: Places) -> bool:
+        """Say whether a task needs nothing read: it is as it was, or it is not wanted any more."""
+        if not self._is_wanted(task, places):
+            return True
+        parked = self._parked.get(task)
+        if parked is None:
+            return False
+        is_same = all(place.is_committed and place.offset == parked[slot].position for slot, place in places.items())
+        if not is_same or task not in self._manifold.owned:  # somebody else had it, or an abort took it
+            await self._let_go({task})
+            return False
+        self._begin(task, self._parked.pop(task).values())
+        log.info("task.kept", task=task)
+        return True
+
+    async def _take(self, task: int, places: Places) -> bool:
+        """Take over a task whose state is being read; return whether nobody had it before."""
+        entries, restoring = await self.readings.take(task)
+        crew = self._manifold.crew
+        if crew is None or not self._is_wanted(task, places):
+            return False
+        fence = restoring.fence.tasks.get(task) if restoring.fence is not None else None
+        if restoring.fence is not None:
+            check_state(restoring.fence, crew.model, entries[0] if entries else None)
+        if self._topics.has_changelog:
+            self._check_agreement(task, fence, places)
+        n_keys = await self._manifold.restore(task, entries)
+        if not self._is_wanted(task, places):
+            return False
+        known = fence.inputs if fence is not None else {}
+        self._begin(task, (known.get(slot) or InputFence(slot, place.offset) for slot, place in places.items()))
+        if task == 0 and (fence is None or not fence.has_begun) and self._frames:
+            frames, self._frames = self._frames, ()
+            self._manifold.put_hook_outputs(frames, task)
+        log.info("task.restored", task=task, n_records=restoring.n_read, n_keys=n_keys)
+        return not all(place.is_committed for place in places.values())
+
+    def _check_agreement(self, task: int, fence: TaskFence | None, places: Places) -> None:
+        for inlet in self._topics.inlets:
+            place = places[inlet.slot]
+            at_group = place.offset if place.is_committed else None
+            known = fence.inputs.get(inlet.slot) if fence is not None else None
+            at_state = known.position if known is not None else None
+            if at_group != at_state:
+                raise OffsetsDisagree(self._topics.group, inlet.topic, task, at_group, at_state)
+
+    def _begin(self, task: int, fences: Iterable[InputFence]) -> None:
+        """Have the records of a task come, from these places on."""
+        for fence in fences:
+            intake = self._manifold.intakes[fence.slot]
+            lane = Lane(intake.number, task, fence, intake.stream, intake.rejects, self._on_more)
+            self.tallies.add(lane)
+            self._manifold.add_lanes([lane])
+        self._fetcher.go([task])
+
+    def _on_more(self, lane: Lane) -> None:
+        self._fetcher.more(lane.slot, lane.task)
+
+    async def _finish(self, tasks: frozenset[int]) -> None:
+        """Finish and commit what jets have of tasks; keep their state where the group will give most of them back."""
+        if not self._fetcher.is_eager:
+            await self._manifold.release(tasks)
+            return
+        lanes = [lane for lane in self._manifold.lanes.values() if lane.task in tasks]
+        parked = await self._manifold.park({lane.task for lane in lanes})
+        for lane in lanes:
+            if lane.task in parked:
+                self._parked.setdefault(lane.task, {})[lane.slot] = lane.fence
+        await self._manifold.release(tasks - parked)
+
+    async def _let_go(self, tasks: set[int]) -> None:
+        for task in tasks:
+            del self._parked[task]
+        if tasks:
+            await self._manifold.release(tasks)
