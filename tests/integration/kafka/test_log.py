@@ -403,12 +403,14 @@ def test_state_that_is_begun_anew_is_not_restored_whatever_it_was(bench: Bench) 
     log.commit(bench.commit(1, {0: 1, 1: 1}, [entry(0, b"x", b"1"), entry(1, b"y", b"1")])).result()
     log.commit(bench.commit(2, {0: 2, 1: 2}, [entry(0, b"z", b"2")], is_anew=True)).result()
     assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {}]
+    log.commit(bench.commit(3, {0: 3, 1: 3})).result()
+    assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {}]
     log.close()
     log, _ = bench.log(bench.store(None), "two")
     for task in (0, 1):
         list(log.restore(task))
-    log.commit(bench.commit(3, {0: 3, 1: 3}, [entry(1, b"y", b"3")])).result()
-    assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {(b"y", "n"): b"3"}]
+    log.commit(bench.commit(4, {0: 4, 1: 4}, [entry(1, b"y", b"4")])).result()
+    assert [bench.state(task) for task in (0, 1)] == [{(b"z", "n"): b"2"}, {(b"y", "n"): b"4"}]
 
 
 def test_a_commit_of_offsets_alone_notes_whose_it_was(bench: Bench) -> None:
