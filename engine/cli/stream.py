@@ -141,8 +141,14 @@ def sample(desk: Desk, stream: str, count: int) -> None:
 @click.option("--model", help="The model whose state belongs to the offsets.")
 @click.option("--slot", type=click.IntRange(min=0), help="The input slot of the stream, where the model has several.")
 @click.option("--partition", type=click.IntRange(min=0), help="Show, or move, this partition alone.")
-@click.option("--keep-state", "state", flag_value=KEEP, help="Go on with the state as it is.")
-@click.option("--clear-state", "state", flag_value=CLEAR, help="Forget the state of the partitions that are moved.")
+@click.option("--keep-state", "fate", flag_value=KEEP, allow_from_autoenv=False, help="Go on with the state as it is.")
+@click.option(
+    "--clear-state",
+    "fate",
+    flag_value=CLEAR,
+    allow_from_autoenv=False,
+    help="Forget the state of the partitions that are moved.",
+)
 @output_option
 @pass_desk
 def seek(
@@ -153,7 +159,7 @@ def seek(
     model: str | None,
     slot: int | None,
     partition: int | None,
-    state: str | None,
+    fate: str | None,
     form: str,
 ) -> None:
     """Show where the group of a Kafka STREAM stands, or move it with --to.
@@ -167,25 +173,25 @@ def seek(
               engine stream seek kafka:broker/prices --group average --to 2026-11-21T09:30Z --keep-state
     """
     standing = desk.assets.seek_stream(
-        stream, to=to, state=state, group=group, model=model, slot=slot, partition=partition
+        stream, to=to, state=fate, group=group, model=model, slot=slot, partition=partition
     )
     if form == "json":
         print_json(standing)
     else:
         rows = ([one[name] for name in _PLACE] for one in standing["partitions"])
         print_table([*_PLACE[:-1], "state"], rows)
-    for sentence in _told(standing, to, state):
+    for sentence in _told(standing, to, fate):
         talk(sentence)
 
 
 _PLACE = ("partition", "first", "last", "offset", "lag", "state_offset")
 
 
-def _told(standing: dict[str, Any], to: str | None, state: str | None) -> list[str]:
+def _told(standing: dict[str, Any], to: str | None, fate: str | None) -> list[str]:
     """Return what is to be said beside the numbers: what was done, and what does not agree."""
     group, changelog = standing["group"], standing["changelog"]
     if to is not None:
-        what = {KEEP: "kept", CLEAR: "forgotten"}.get(state or KEEP)
+        what = {KEEP: "kept", CLEAR: "forgotten"}.get(fate or KEEP)
         kept = f"The state in {changelog} belongs to these offsets now, and was {what}." if changelog else _STATELESS
         return [f"Group {group!r} goes on at these offsets.", kept]
     said = [f"In group {group!r} there are {', '.join(standing['members']) or 'no engines'}."]
