@@ -177,7 +177,7 @@ class ModuleMemory:
 
     def end(self) -> Iterator[None]:
         """Have every task see its own variables: what ``end()`` gives is of what the task has scored."""
-        if not self._is_tasked:
+        if not self._own_names:  # there are no tasks, or nothing that differs between them
             yield
             return
         if not self._tasks:

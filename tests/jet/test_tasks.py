@@ -258,6 +258,13 @@ def test_end_is_called_once_for_every_task_and_sees_its_state(tmp_path):
     assert talk.outputs(pack_message(Kind.END, 9)) == [(1, ["end", 105, [5]]), (1, ["end", 103, [1, 2]])]
 
 
+def test_end_is_called_once_where_nothing_differs_between_tasks(tmp_path):
+    talk = Tasks(tmp_path, "def action(x):\n    return x\ndef end():\n    return 'end'\n")
+    for task in (0, 1):
+        talk.score(1, task=task)
+    assert talk.outputs(pack_message(Kind.END, 9)) == [(1, "end")]
+
+
 def test_end_sees_what_begin_left_where_there_is_no_task_and_where_there_are_keys(tmp_path):
     talk = Tasks(tmp_path, TOTAL)
     talk.score(1, task=0)
