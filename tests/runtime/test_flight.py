@@ -6,6 +6,7 @@ from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame, Phase
 from engine.errors import DecodeError, ModelCrashed
 from engine.runtime.flight import N_IN_FLIGHT, N_KILLS, Flight
 from engine.runtime.intake import Intake
+from engine.runtime.lanes import Lane
 from engine.runtime.work import Sent, Work
 from engine.state.commits import InputFence
 from tests.runtime.conftest import REST, stream
@@ -129,3 +130,13 @@ def test_a_work_in_two_parts_is_done_when_both_are_answered(flight):
     flight.answer(OutputFrame(0, 1, [b"c"], [0], [1]))
     assert whole.is_done
     assert whole.outputs == {1: [b"a", b"c"]}
+
+
+def test_a_record_is_not_blamed_for_one_of_another_task_that_has_its_number(flight):
+    lanes = [Lane(2, task, InputFence(0), stream(REST), None, lambda _: None) for task in (1, 2)]
+    works = [Work(lane, 1, [b"0"], (1,)) for lane in lanes]
+    for whole in works:
+        send(flight, [whole])
+        assert end(flight, dead_on(1, 1, 0), "reject") == []
+        flight.land()
+    assert [whole.condemned for whole in works] == [[], []]

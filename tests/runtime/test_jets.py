@@ -20,9 +20,11 @@ from engine.channel import (
     unpack_message,
 )
 from engine.errors import ActionFailed, EngineError, ModelCrashed, ModelStalled, ScriptInvalid, StateTooLarge
+from engine.record import Label
 from engine.runtime.flight import N_IN_FLIGHT
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet, JetStatus
+from engine.runtime.lanes import Lane
 from engine.runtime.supervision import SLOW_S
 from engine.runtime.work import Work
 from engine.settings import Settings
@@ -660,3 +662,55 @@ async def test_what_a_script_asks_of_its_cells_is_answered():
     bench.runner.say(pack_message(Kind.ASK, ["get", "cells", b"", "total", None]))
     await bench.until(lambda: Kind.REPLY in bench.runner.kinds)
     assert bench.owner.asks == [["get", "cells", b"", "total", None]]
+
+
+@on_loop
+async def test_state_of_a_task_is_put_back_while_a_batch_of_another_is_in_work():
+    bench = Bench()
+    bench.owner.is_tasked = True
+    await bench.ready()
+    work = bench.submit(2)
+    restoring = asyncio.create_task(bench.jet.restore([Entry(SCOPE, b"", "total", b"7", 3)], 3))
+    bench.runner.score()
+    assert await restoring == 0
+    await bench.until(lambda: work.is_done)
+    assert (work.outputs, bench.jet.tasks) == ({1: [b"1", b"2"]}, {3})
+    bench.jet.forget([3])
+    assert (bench.runner.kinds[-1], bench.jet.tasks) == (Kind.FORGET, set())
+
+
+@on_loop
+async def test_a_jet_that_ends_while_state_is_put_back_is_started_again_and_says_so():
+    bench = Bench()
+    bench.owner.is_tasked = True
+    await bench.ready()
+    bench.runner.silent.add(Kind.RESTORE)
+    restoring = asyncio.create_task(bench.jet.restore([], 3))
+    await bench.until(lambda: Kind.RESTORE in bench.runner.kinds)
+    bench.runner.die()
+    with pytest.raises(ModelCrashed):
+        await restoring
+    await bench.until(lambda: bench.owner.n_ready)
+    assert bench.jet.tasks == set()
+
+
+@on_loop
+async def test_a_jet_is_set_up_again_when_tasks_have_states_after_all():
+    bench = Bench()
+    await bench.jet.load()
+    bench.owner.is_tasked = True
+    await bench.jet.reload()
+    await bench.jet.begin()
+    bench.jet.make_ready()
+    assert [runner.kinds for runner in bench.launcher.runners] == [[Kind.SETUP], [Kind.SETUP, Kind.BEGIN]]
+    assert bench.jet.is_tasked
+
+
+@on_loop
+async def test_a_batch_says_its_task_and_what_its_records_carry():
+    bench = await Bench().ready()
+    lane = Lane(2, 5, InputFence(0), stream(REST), None, lambda _: None)
+    labels = [Label(b"a", 7), Label(None, None)]
+    bench.jet.submit(Work(lane, 1, [b"1", b"2"], (1, 2), labels=labels))
+    [batch] = bench.runner.batches
+    assert (batch.task, batch.keys, batch.timestamps_ms) == (5, [b"a", None], [7, None])
