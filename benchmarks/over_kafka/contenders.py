@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,17 +154,19 @@ class Engine(Contender):
         super().__init__(name)
         self._n_threads = n_threads
 
-    def command(self, task: Task, *, instance: str = "", state: Path | None = None) -> list[str]:
+    def command(
+        self, task: Task, *, instance: str = "", state: Path | None = None, config: Mapping[str, str] | None = None
+    ) -> list[str]:
         """Return what starts it; with an instance name it is a member that comes back."""
         library = task.folder / "library"
         if not library.exists():
-            self._make_library(library, task)
+            self._make_library(library, task, config or {})
         script = library / "model_scripts" / f"{task.load}.py"
         named = ["--instance", instance] if instance else []
         kept = ["--state", str(state or task.folder / "state")]
         return [sys.executable, "-m", "engine", "run", str(script), "inputs", "outputs", *kept, *named]
 
-    def _make_library(self, library: Path, task: Task) -> None:
+    def _make_library(self, library: Path, task: Task, config: Mapping[str, str]) -> None:
         for part in ("model_scripts", "schemas", "streams"):
             (library / part).mkdir(parents=True)
         for schema in ("double", "doubles"):
@@ -174,7 +176,7 @@ class Engine(Contender):
         if task.load == "lstm":
             shutil.copytree(_ARCHIVE.parent, library / "attachments" / "lstm")
         for name, topic in (("inputs", task.source), ("outputs", task.target)):
-            (library / "streams" / f"{name}.json").write_text(json.dumps(stream(task, topic)))
+            (library / "streams" / f"{name}.json").write_text(json.dumps(stream(task, topic, config)))
 
     def _script(self, load: str) -> str:
         if load != "lstm":
@@ -186,13 +188,14 @@ class Engine(Contender):
         return keyed.replace(opened, f"{opened}, threads={self._n_threads}")
 
 
-def stream(task: Task, topic: str) -> dict[str, object]:
+def stream(task: Task, topic: str, config: Mapping[str, str]) -> dict[str, object]:
     """Return the descriptor of a topic, for either end."""
     transport: dict[str, object] = {"Type": "Kafka", "BootstrapServers": task.brokers.split(","), "Topic": topic}
-    if topic == task.source:
-        transport["Group"] = task.group
     descriptor: dict[str, object] = {"Transport": transport, "Encoding": "avro-binary"}
-    return descriptor | ({"SkipToRecord": "earliest"} if topic == task.source else {})
+    if topic == task.source:
+        transport |= {"Group": task.group, "Config": config}
+        descriptor["SkipToRecord"] = "earliest"
+    return descriptor
 
 
 def unpack_model(folder: Path) -> Path:
