@@ -128,6 +128,17 @@ class Restoring:
             self._partition.stop()
 
 
+def latest(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Return, of entries in the order in which they were written, those that hold."""
+    found: dict[tuple[str, bytes, str], Entry] = {}
+    for entry in entries:
+        if entry.value is None:
+            found.pop(entry[:3], None)
+        else:
+            found[entry[:3]] = entry
+    return found.values()
+
+
 class Changelog:
     """A compacted topic.
 

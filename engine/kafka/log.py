@@ -19,7 +19,7 @@ from engine.errors import (
     StoreFailed,
 )
 from engine.kafka.beside import Beside
-from engine.kafka.changelog import Changelog, Restoring
+from engine.kafka.changelog import Changelog, Restoring, latest
 from engine.kafka.claiming import claim, read_job
 from engine.kafka.deciding import Deciding, Trace, note_of
 from engine.kafka.forms import JobRecord, Stamp
@@ -95,6 +95,7 @@ class KafkaLog(Beside):
         self._tasks: dict[int, TaskFence] = {}
         self._unsettled: Commit | None = None
         self._scopes: set[str] = set()
+        self._beside: list[Entry] | None = None
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -151,13 +152,12 @@ class KafkaLog(Beside):
 
     def entries(self, scope: str = SCRIPT, task: int = 0) -> Iterator[Entry]:
         """Return the committed state of a task, all of it in memory: `restore` is for the state of many keys."""
-        found: dict[tuple[bytes, str], Entry] = {}
-        for entry in self.restore(task):
-            if entry.scope == scope and entry.value is not None:
-                found[entry.key, entry.name] = entry
-            elif entry.scope == scope:
-                found.pop((entry.key, entry.name), None)
-        yield from found.values()
+        if scope == SCRIPT:
+            yield from (entry for entry in latest(self.restore(task)) if entry.scope == SCRIPT)
+            return
+        if self._beside is None:  # in one reading for all of them, which stand among the state of task 0
+            self._beside = [entry for entry in latest(self.restore(0)) if entry.scope != SCRIPT]
+        yield from (entry for entry in self._beside if entry.scope == scope)
 
     def scopes(self) -> list[str]:
         """Return the scopes that may have entries."""
@@ -199,6 +199,7 @@ class KafkaLog(Beside):
                 future.set_result(None)
 
     def _commit(self, commit: Commit) -> None:
+        self._beside = None
         if self._unsettled is not None:
             is_same = commit is self._unsettled
             self._settle()
