@@ -357,17 +357,15 @@ class Fetcher:
             self._resume(tasks)
 
     def _retake(self, tasks: frozenset[int]) -> None:
-        from confluent_kafka import TopicPartition
-
         if not (tasks := tasks & self._tasks):
             return
+        log.info("group.retaken", group=self._group, tasks=sorted(tasks))
         self._going -= tasks
-        self._pause(tasks)
-        partitions = [each for task in tasks for each in self._partitions_of(task)]
-        places = find_places(self._consumer, partitions, self._inlets, self.budget_s)
-        for (topic, number), place in places.items():
-            self._consumer.seek(TopicPartition(topic, number, place.offset))
-        self._places |= places
+        partitions = [each for task in self._tasks for each in self._partitions_of(task)]
+        self._at_end.clear()
+        if self._is_incremental:
+            self._consumer.incremental_unassign(partitions)
+        self._place(self._consumer, partitions)
         self._tell_assigned(tasks)
 
     def _tell_assigned(self, tasks: Iterable[int]) -> None:
@@ -415,20 +413,28 @@ class Fetcher:
 
             self._commands.put(fail)
 
-    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    @property
+    def _is_incremental(self) -> bool:
+        return self._connection.has_new_protocol and self._partition is None
+
+    def _place(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Have partitions read from where the group has committed, once they go on."""
         from confluent_kafka import TopicPartition
 
-        self.n_rebalances += 1
-        metrics.count_rebalance()
         places = find_places(consumer, partitions, self._inlets, self.budget_s) if partitions else {}
         placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
-        if self._connection.has_new_protocol and self._partition is None:
+        if self._is_incremental:
             consumer.incremental_assign(placed)
         else:
             consumer.assign(placed)
         if placed:
             consumer.pause(placed)
         self._places |= places
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.n_rebalances += 1
+        metrics.count_rebalance()
+        self._place(consumer, partitions)
         whole = {number for _, number in self._places if all((topic, number) in self._places for topic in self._inlets)}
         new, self._tasks = whole - self._tasks, self._tasks | whole
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(whole))
@@ -452,7 +458,7 @@ class Fetcher:
             self._places.pop(each, None)
         for key in [key for key in self.ends if key[1] in tasks]:
             del self.ends[key]
-        if self._connection.has_new_protocol:
+        if self._is_incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()

@@ -164,6 +164,17 @@ def test_silence_is_told_when_no_record_came_for_as_long_as_the_streams_wait(ben
     assert listener.values[0, 0] == numbered(10)
 
 
+def test_tasks_that_are_taken_once_more_are_read_again_from_where_the_group_has_committed(bench):
+    bench.write("prices", 0, numbered(10))
+    listener = Listener()
+    fetcher = bench.fetcher(listener, Inlet(0, "prices", "earliest"))
+    listener.until(lambda: len(listener.values[0, 0]) == 10)
+    fetcher.retake({0, 99})
+    listener.until(lambda: len(listener.values[0, 0]) == 20)
+    assert listener.values[0, 0] == numbered(10) * 2
+    assert list(listener.assigned[-1]) == [0]
+
+
 def test_a_record_over_the_limit_comes_as_its_head_and_a_tombstone_as_nothing(bench):
     bench.write("prices", 0, [b"x" * 5000, None])
     listener = Listener()
