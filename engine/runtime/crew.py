@@ -45,6 +45,7 @@ class Crew:
         self._owner, self._settings = owner, settings
         self._launcher = Launcher(model, settings, is_inline=is_inline)
         self._last_number = 0
+        self._has_begun = False
 
     @property
     def is_over(self) -> bool:
@@ -128,12 +129,17 @@ class Crew:
         return jets
 
     async def begin(self, jets: list[Jet]) -> list[OutputFrame]:
-        """Call ``begin()`` in jets and return what it gave; raises as `grow`."""
+        """Call ``begin()`` in jets and return what it gave; raises as `grow`.
+
+        Where jets have the state of tasks it is one job's, however many of them there are: the first one's counts.
+        """
         # Those of which it was not known yet, when they were set up, whether tasks have a state of their own.
         stale = [jet for jet in jets if jet.is_tasked is not self._owner.is_tasked]
         await self._together(jets, (jet.reload() for jet in stale))
         frames = await self._together(jets, (jet.begin() for jet in jets))
-        return [frame for given in frames for frame in given]
+        n_counting = int(not self._has_begun) if self._owner.is_tasked else len(jets)
+        self._has_begun |= bool(jets)
+        return [frame for given in frames[:n_counting] for frame in given]
 
     async def make_ready(self, jets: list[Jet], entries: Iterable[Entry] | None) -> None:
         """Have jets take work, the keeper of the state with what was committed; on an error all of them are ended.

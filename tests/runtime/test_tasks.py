@@ -11,6 +11,7 @@ import pytest
 from engine.errors import EngineError
 from engine.record import Batch, Outgoing
 from engine.runtime import EngineState
+from engine.runtime.crew import Crew
 from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
 from engine.state import unpack
@@ -481,5 +482,20 @@ def test_inputs_of_one_partition_share_its_state_and_stand_each_where_it_does(ri
         await manifold.settled()
         assert values(log) == {1: [[0, 1], [2, 2], [2, 3]]}
         assert [log.position(1, slot) for slot in (0, 2)] == [InputFence(0, 11, 1), InputFence(2, 12, 2)]
+
+    within(test)
+
+
+def test_what_begin_gives_counts_once_however_many_jets_there_are(rig, within):
+    source = SUM + "\ndef begin():\n    yield -1\n"
+
+    async def test():
+        engine, *_ = await begin(rig, source, [[]])
+        crew = Crew(rig.model(source), engine.manifold, engine.settings)
+        crew.jets = await crew.grow(2)
+        [frame] = await crew.begin(crew.jets)
+        new = await crew.grow(1)
+        assert (frame.values, await crew.begin(new)) == ([b"-1"], [])
+        await crew.abandon()
 
     within(test)
