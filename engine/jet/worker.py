@@ -18,10 +18,11 @@ from engine.jet.answer import FLUSH_BYTES, Answer
 from engine.jet.changes import ChangedFrames
 from engine.jet.keeping import try_state
 from engine.jet.keyed import KeyedMemory
-from engine.jet.keys import Key, key_reader, message_key
+from engine.jet.keys import key_reader
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
 from engine.jet.memory import Memory, Resolve
 from engine.jet.schemas import AskedSchemas
+from engine.jet.turn import Turn
 from engine.jet.unkeyed import ModuleMemory
 from engine.jet.watch import Watch
 from engine.ports import Codec
@@ -66,9 +67,7 @@ class Worker:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._send, self._cell, self._ask, self._clock = send, cell, ask, clock
-        self._batch = BatchFrame(0, 0, 0, [])
-        """The one in work; an empty one before and behind."""
-        self._arrival: tuple[int, int, float] = -1, -1, 0.0
+        self._turn = Turn(cell, clock)
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, Codec] = {}
         self._resolve: Resolve = loaded_class
@@ -108,7 +107,7 @@ class Worker:
             self._path = path
             install_modules()
             connect(self._ask, lambda *names: self._resolve(*names))
-            set_clock(self._record_time_s)
+            set_clock(self._turn.time_s)
             self._module = import_script(self._script.name, path)
             self._actions = {
                 slot.number: self._hook(slot.action) for slot in self._script.slots.values() if slot.action is not None
@@ -156,25 +155,9 @@ class Worker:
         decode: Callable[[bytes], Any] = codec.decode
         if isinstance(self._memory, KeyedMemory):
             path = self._script.keys[number]
-            decode = self._memory.reader(decode, self._message_key if path == MESSAGE_KEY else key_reader(path))
+            key_of = (lambda _: self._turn.key()) if path == MESSAGE_KEY else key_reader(path)
+            decode = self._memory.reader(decode, key_of)
         self._inputs[number] = _Input(decode, action, self._script.slots[number].action or "action", arity, is_halting)
-
-    def _message_key(self, _: Any) -> Key:
-        keys = self._batch.keys
-        return message_key(keys[self._cell.words[Cell.INDEX]] if keys is not None else None)
-
-    def _record_time_s(self) -> float:
-        """Return the time of the record in work: its timestamp, or when it was first asked for."""
-        batch, words = self._batch, self._cell.words
-        index = words[Cell.INDEX]
-        if not batch.values:
-            return self._clock()
-        time_ms = batch.timestamps_ms[index] if batch.timestamps_ms is not None else None
-        if time_ms is not None:
-            return time_ms / 1000
-        if self._arrival[:2] != (batch.batch, index):
-            self._arrival = batch.batch, index, self._clock()
-        return self._arrival[2]
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end
@@ -260,7 +243,7 @@ class Worker:
         answer = Answer(self._send, batch.batch, self._outputs, hook, batch.slot, batch.first_seq)
         self._cell.enter(Phase.ACTION, batch.batch, batch.slot, batch.first_seq)
         self._memory.enter(batch.task)
-        self._batch = batch
+        self._turn.begin(batch)
         words, at, put = self._cell.words, Cell.INDEX, answer.put
         n_done = 0
         for index, raw in enumerate(batch.values):
@@ -290,7 +273,7 @@ class Worker:
             if answer.size_bytes > FLUSH_BYTES:
                 answer.send_part(n_done)
         answer.finish(n_done, is_halted=self._is_halted and not batch.is_synchronous)
-        self._batch = BatchFrame(0, 0, 0, [])
+        self._turn.end()
         self._cell.leave()
 
 
