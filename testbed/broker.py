@@ -153,8 +153,14 @@ class Broker:
 
     def start(self) -> None:
         """Start its process; it is ready somewhat later."""
+        self.kill()  # it may have ended by itself: its guard has not
         log = self._folder / "broker.log"
         self._process = ServerProcess(self._java("kafka.Kafka", str(self._settings_file)), self._folder.parent, log)
+
+    def kill(self) -> None:
+        """End its process, if there is one, as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
 
     @property
     def _settings_file(self) -> Path:

@@ -11,7 +11,11 @@ class TestbedError(Exception):
     __test__ = False  # pytest takes a class named Test... for tests
 
 
-class JavaMissing(TestbedError):
+class NotToBeHad(TestbedError):
+    """Something that the servers need is not on this machine, and cannot be brought here."""
+
+
+class JavaMissing(NotToBeHad):
     """No Java runtime was found that is new enough."""
 
     def __init__(self, oldest: int) -> None:
@@ -21,7 +25,7 @@ class JavaMissing(TestbedError):
         )
 
 
-class MavenMissing(TestbedError):
+class MavenMissing(NotToBeHad):
     """The jars are not in the cache, and there is nothing to fetch them with."""
 
     def __init__(self, what: str, folder: Path) -> None:
@@ -31,7 +35,7 @@ class MavenMissing(TestbedError):
         )
 
 
-class FetchFailed(TestbedError):
+class FetchFailed(NotToBeHad):
     """Maven could not fetch the jars."""
 
     def __init__(self, what: str, folder: Path, said: str) -> None:

@@ -142,8 +142,7 @@ class KafkaCluster:
     def kill(self, number: int | None = None) -> None:
         """End one broker, or all, as a power cut does. Their data stay."""
         for broker in self._chosen(number):
-            if broker.is_running:
-                broker.process.kill()
+            broker.kill()
 
     def bounce(self, number: int | None = None) -> None:
         """Stop one broker, or all, and start again on the same ports with the same data."""

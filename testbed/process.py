@@ -60,7 +60,7 @@ class ServerProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End it as a power cut does, and return when it is gone."""
+        """End it as a power cut does, and return when it is gone, also when it has ended before."""
         self._guard.kill()  # first: it must not kill whoever gets this process id later
         self._guard.communicate()
         self._process.kill()

@@ -57,6 +57,15 @@ def test_a_server_that_does_not_hear_of_stopping_is_stopped(tmp_path: Path, monk
     assert not server.is_running
 
 
+def test_what_is_left_of_a_server_that_ended_by_itself_goes_with_kill(tmp_path: Path) -> None:
+    server = ServerProcess(["true"], tmp_path, tmp_path / "log")
+    while server.is_running:
+        time.sleep(0.01)
+    for _ in range(2):
+        server.kill()
+    assert server._guard.poll() is not None
+
+
 def test_a_suspended_server_can_be_stopped(tmp_path: Path) -> None:
     server = ServerProcess(["sleep", "600"], tmp_path, tmp_path / "log")
     server.suspend()

@@ -9,10 +9,12 @@ from typing import Protocol
 
 import pytest
 
+from testbed.broker import kafka_jars
 from testbed.certificates import Authority
-from testbed.errors import TestbedError
+from testbed.errors import NotToBeHad
+from testbed.java import find_java
 from testbed.kafka import KafkaCluster
-from testbed.registry import SchemaRegistry
+from testbed.registry import SchemaRegistry, registry_folder
 from testbed.security import Security
 
 
@@ -22,41 +24,40 @@ class MakeTopic(Protocol):
     def __call__(self, n_partitions: int = 1, **config: str | int) -> str: ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _jars() -> None:
+    """Skip the tests of this folder where no broker is to be had: the reason says what to install."""
+    try:
+        find_java()
+        kafka_jars()
+    except NotToBeHad as missing:
+        pytest.skip(str(missing))
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaCluster]:
     """One broker for all tests that do not harm it; whoever kills a broker starts a cluster of their own."""
-    try:
-        cluster = KafkaCluster()
-        cluster.start()
-    except TestbedError as missing:
-        pytest.skip(str(missing))
-    yield cluster
-    cluster.close()
+    with KafkaCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """One broker that speaks TLS, knows the user alice, and lets her do nothing until it is granted."""
-    try:
-        security = Security(Authority(tmp_path_factory.mktemp("authority")), {"alice": "alice-secret"})
-        cluster = KafkaCluster(security=security)
-        cluster.start()
-    except TestbedError as missing:
-        pytest.skip(str(missing))
-    yield cluster
-    cluster.close()
+    security = Security(Authority(tmp_path_factory.mktemp("authority")), {"alice": "alice-secret"})
+    with KafkaCluster(security=security) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
 def registry() -> Iterator[SchemaRegistry]:
     """One schema registry for all tests that do not stop it; no two tests share a subject."""
     try:
-        registry = SchemaRegistry()
-        registry.start()
-    except TestbedError as missing:
+        registry_folder()
+    except NotToBeHad as missing:
         pytest.skip(str(missing))
-    yield registry
-    registry.close()
+    with SchemaRegistry() as registry:
+        yield registry
 
 
 @pytest.fixture
