@@ -232,6 +232,7 @@ def test_the_command_line_loads_no_server_and_nothing_heavy(statement: str) -> N
         "onnxruntime",
         "prometheus_client",
         "httpx",
+        "confluent_kafka",
     }
     heavy |= {"tensorflow", "torch", "sqlite3", "rich"}
     assert {name.split(".")[0] for name in loaded} & heavy == set()

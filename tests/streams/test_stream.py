@@ -91,6 +91,7 @@ STORED = {
     "rest": {"Transport": "REST", "Encoding": "json", "Schema": None},
     "http": {"Transport": {"Type": "HTTP", "Url": "http://host/"}, "Encoding": "json"},
     "discard": {"Transport": "discard", "Encoding": "json"},
+    "kafka": {"Transport": {"Type": "Kafka", "BootstrapServers": ["b"], "Topic": "bad"}, "Encoding": "json"},
     "inline": {"Transport": {"Type": "inline", "Data": []}, "Encoding": "json"},
     "bytes": {"Transport": "REST"},
     "nested": {"Transport": "REST", "Encoding": "json", "Rejects": {"$ref": "bad"}},
@@ -111,7 +112,7 @@ def with_rejects(name, find=stored):
     return resolve_stream("prices", parse_descriptor(fields), schemas, find)
 
 
-@pytest.mark.parametrize("name", ["bad", "rest", "http", "discard"])
+@pytest.mark.parametrize("name", ["bad", "rest", "http", "discard", "kafka"])
 def test_the_stream_of_rejects_is_found(name):
     rejects = with_rejects(name).rejects
     assert (rejects.name, rejects.descriptor) == (name, parse_descriptor(STORED[name]))

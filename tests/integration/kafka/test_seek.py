@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,13 @@ class Counting:
         self.site, self.kafka, self.group = site, kafka, group
         self.source, self.output = topic(N_PARTITIONS), topic(N_PARTITIONS)
         self.script = site.script(COUNT, "counter")
-        site.topic(self.source, "prices", Group=group, SkipToRecord="earliest", MaxWaitTime=2000)
+        self.describe(MaxWaitTime=2000)
         site.topic(self.output, "scores")
         write(kafka, self.source, [(i % N_PARTITIONS, b"k%d" % (i % N_PARTITIONS), i) for i in range(12)])
+
+    def describe(self, **fields: Any) -> None:
+        """Write the descriptor of the stream that is read."""
+        self.site.topic(self.source, "prices", Group=self.group, SkipToRecord="earliest", **fields)
 
     def run(self, **environ: str) -> tuple[int, str]:
         """Run to the end of the topic; return the exit code and what was said."""
@@ -133,9 +136,7 @@ def test_a_model_that_was_never_run_begins_where_it_is_told(counting: Counting) 
 
 
 def test_while_an_engine_works_nothing_is_moved(counting: Counting) -> None:
-    descriptor = json.loads((counting.site.folder / "library" / "streams" / "prices.json").read_text())
-    del descriptor["Transport"]["MaxWaitTime"]
-    counting.site.stream("prices", descriptor)
+    counting.describe(MaxWaitTime=None)
     engine = counting.site.start("run", counting.script, "prices", "scores")
     reader = Reader(counting.kafka, counting.output)
     reader.until(12, engine)
@@ -146,3 +147,16 @@ def test_while_an_engine_works_nothing_is_moved(counting: Counting) -> None:
     reader.until(13, engine)
     reader.close()
     assert counting.counts == [ran(range(0, 13, 2)), ran(range(1, 12, 2))]
+
+
+def test_an_engine_outside_of_the_group_goes_on_where_it_is_told_while_it_works(counting: Counting) -> None:
+    counting.describe(MaxWaitTime=None, Partition=0)
+    engine = counting.site.start("run", counting.script, "prices", "scores")
+    reader = Reader(counting.kafka, counting.output)
+    reader.until(6, engine)
+    code, said = counting.seek("--to", "4", "--keep-state")
+    assert code == 0, said
+    write(counting.kafka, counting.source, [(0, b"k0", 12)])  # with which it notices that it was shut out
+    reader.until(9, engine)
+    reader.close()
+    assert counting.counts == [[*ran(range(0, 12, 2)), [7, 8], [8, 10], [9, 12]]]
