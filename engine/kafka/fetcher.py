@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from engine import metrics
 from engine.errors import BrokerRefused, EngineError, EngineFenced
+from engine.kafka.assignment import Assignment
+from engine.kafka.batching import batch_of
 from engine.kafka.connection import Connection
 from engine.kafka.credit import Credit
 from engine.kafka.errors import broker_error
-from engine.kafka.places import Inlet, Place, find_places
+from engine.kafka.listener import FetchListener
+from engine.kafka.places import Inlet
+from engine.kafka.silence import Silence
 from engine.log import get_logger
-from engine.record import MAX_RECORD_BYTES, Batch, Label, Oversized
+from engine.record import MAX_RECORD_BYTES, Batch
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -45,34 +49,6 @@ BUDGET_S = 30.0
 """The longest that partitions are held back which the group wants: what a drain may take."""
 
 MAX_POLL_MS = 300_000  # librdkafka's own default of max.poll.interval.ms
-
-
-class FetchListener(Protocol):
-    """Who is told what is fetched. Calls come from the fetching thread; what they wait for, the group waits for."""
-
-    def on_assigned(self, places: Mapping[int, Mapping[int, Place]]) -> None:
-        """Take tasks over: by task, and by slot, where it begins. Nothing of them is read before `Fetcher.go`."""
-
-    def on_revoked(self, tasks: frozenset[int], budget_s: float) -> None:
-        """Let go of tasks; when this returns, nothing of them is committed any more."""
-
-    def on_lost(self, tasks: frozenset[int]) -> None:
-        """Let go of tasks that are another's already; when this returns, nothing of them is committed any more."""
-
-    def on_membership(self, membership: Any) -> None:
-        """Take what proves from now on that the tasks are the engine's."""
-
-    def on_fetched(self, batches: Sequence[tuple[int, int, Batch]]) -> None:
-        """Take what a read gave: slot, task and batch; `Fetcher.more` says that one of them waits no more."""
-
-    def on_silent(self) -> None:
-        """No record has come for as long as the streams are to wait for one."""
-
-    def on_fetch_trouble(self, reason: str) -> None:
-        """Note what keeps the brokers from answering; empty when nothing does any more."""
-
-    def on_fetch_broken(self, error: EngineError) -> None:
-        """Stop: topics cannot be read."""
 
 
 class Fetcher:
@@ -113,18 +89,9 @@ class Fetcher:
         self._listener, self._max_record_bytes = listener, max_record_bytes
         self._credit = Credit()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._places: dict[tuple[str, int], Place] = {}
-        """Where each assigned partition begins."""
-        self._tasks: set[int] = set()
-        """Of which all partitions are assigned."""
-        self._going: set[int] = set()
-        """Tasks that are read."""
         self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
-        self._stalled_since_s = self._active_s = self._looked_s = 0.0
-        self._at_end: set[tuple[str, int]] = set()
-        """Partitions of which nothing is left to be read."""
-        waits = [inlet.max_wait_s for inlet in inlets]
-        self._max_wait_s = None if None in waits else max(wait for wait in waits if wait is not None)
+        self._stalled_since_s = self._looked_s = 0.0
+        self._silence = Silence(inlets)
         self._mean_bytes = 1.0
         self._trouble = ""
         self._consumer: Consumer
@@ -132,6 +99,8 @@ class Fetcher:
         interval_s = int(connection.settings.get("max.poll.interval.ms", MAX_POLL_MS)) / 1000
         self.budget_s = min(interval_s / 2, BUDGET_S)
         """How long the group can be made to wait for partitions."""
+        is_incremental = connection.has_new_protocol and partition is None
+        self._assigned = Assignment(self._inlets, self.budget_s, is_incremental=is_incremental)
         self.ends: dict[tuple[int, int], int] = {}
         """By slot and task the end of the partition, as of the last look."""
         self.n_rebalances = 0
@@ -201,7 +170,7 @@ class Fetcher:
         settings: dict[str, Any] = {
             "group.id": self._group,
             "error_cb": self._note,
-            "enable.partition.eof": self._max_wait_s is not None,
+            "enable.partition.eof": self._silence.has_end,
         }
         if self._instance and self._partition is None:
             settings["group.instance.id"] = self._instance
@@ -265,18 +234,18 @@ class Fetcher:
             place = message.topic() or "", message.partition() or 0
             if (error := message.error()) is None:
                 by_partition.setdefault(place, []).append(message)
-                self._at_end.discard(place)
             elif error.name() == "_PARTITION_EOF":
-                self._at_end.add(place)
+                self._silence.note_end(place)
             else:
                 self._meet(error)
         batches: list[tuple[int, int, Batch]] = []
         sizes: dict[Any, int] = {}
         n_records = 0
         for (topic, partition), its in by_partition.items():
-            if partition not in self._going:
+            if partition not in self._assigned.going:
                 continue  # read before the partition was taken away
-            batch = self._batch(its)
+            self._silence.note_record((topic, partition))
+            batch = batch_of(its, self._max_record_bytes)
             slot = self._inlets[topic].slot
             sizes[slot, partition] = sum(map(len, batch.values))
             batches.append((slot, partition, batch))
@@ -284,27 +253,12 @@ class Fetcher:
         if not batches:
             return
         self._mean_bytes = max(sum(sizes.values()) / n_records, 0.9 * self._mean_bytes)
-        self._active_s = time.monotonic()
         self._tell_trouble("")
         self._credit.take(sizes)
         self._listener.on_fetched(batches)
 
-    def _batch(self, messages: Sequence[Message]) -> Batch:
-        values: list[bytes] = []
-        positions: list[int] = []
-        labels: list[Label] = []
-        for message in messages:
-            value: Any = message.value() or b""  # a tombstone is a record without bytes
-            values.append(value if len(value) <= self._max_record_bytes else Oversized(value, len(value)))
-            positions.append((message.offset() or 0) + 1)
-            kind, timestamp_ms = message.timestamp()
-            headers: Any = message.headers()
-            key: Any = message.key()
-            labels.append(Label(key, timestamp_ms if kind else None, tuple(headers) if headers else ()))
-        return Batch(values, positions, labels)
-
     def _tell_membership(self) -> None:
-        if self._tasks:
+        if self._assigned.tasks:
             self._listener.on_membership(self._consumer.consumer_group_metadata())
 
     def _consider_stall(self) -> None:
@@ -312,83 +266,60 @@ class Fetcher:
         if not self._stalled_since_s:
             self._stalled_since_s = now_s
         elif now_s - self._stalled_since_s >= STALL_S or self._is_quiet:
-            self._pause(self._going)
+            self._assigned.pause(self._consumer, self._assigned.going)
             self._is_stalled = True
 
     def _unstall(self) -> None:
         self._stalled_since_s = 0.0
         if self._is_stalled:
             self._is_stalled = False
-            self._resume(self._going)
+            self._assigned.resume(self._consumer, self._assigned.going)
 
     def _consider_silence(self) -> None:
-        now_s = time.monotonic()
-        if self._max_wait_s is None or self._is_quiet or not self._credit.is_whole or not self._is_through:
-            self._active_s = now_s
-        elif now_s - self._active_s >= self._max_wait_s:
-            self._active_s = now_s
-            self._listener.on_silent()
-
-    @property
-    def _is_through(self) -> bool:
-        """Whether all that the group gives, if only nothing, is read to its end."""
         has_joined = self.n_rebalances > 0
-        mine = {(topic, task) for topic in self._inlets for task in self._tasks}
-        return has_joined and self._going == self._tasks and mine <= self._at_end
+        is_waiting = not self._is_quiet and self._credit.is_whole and self._assigned.going == self._assigned.tasks
+        partitions = {(topic, task) for topic in self._inlets for task in self._assigned.tasks}
+        if self._silence.has_come(partitions, is_waiting=has_joined and is_waiting):
+            self._listener.on_silent()
 
     def _look(self) -> None:
         now_s = time.monotonic()
         if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
-        for task in self._going:
-            for partition in self._partitions_of(task):
-                _, end = self._consumer.get_watermark_offsets(partition, cached=True)
-                if end >= 0:
-                    self.ends[self._inlets[partition.topic].slot, task] = end
+        if self._trouble:
+            self._look_for_brokers()
+        for partition in self._assigned.partitions_of(self._assigned.going):
+            _, end = self._consumer.get_watermark_offsets(partition, cached=True)
+            if end >= 0:
+                self.ends[self._inlets[partition.topic].slot, partition.partition] = end
 
-    # What is read
+    def _look_for_brokers(self) -> None:
+        """Note that somebody answers again; where nothing is written, no record says so."""
+        from confluent_kafka import KafkaException
+
+        try:
+            self._consumer.list_topics(next(iter(self._inlets)), timeout=POLL_S)
+        except KafkaException:
+            return
+        self._tell_trouble("")
 
     def _go(self, tasks: frozenset[int]) -> None:
-        tasks &= self._tasks  # some may have been taken away meanwhile
-        self._going |= tasks
-        self._active_s = time.monotonic()
+        going = self._assigned.go(tasks)
         if not self._is_stalled:
-            self._resume(tasks)
+            self._assigned.resume(self._consumer, going)
 
     def _retake(self, tasks: frozenset[int]) -> None:
-        if not (tasks := tasks & self._tasks):
+        if not (tasks := tasks & self._assigned.tasks):
             return
         log.info("group.retaken", group=self._group, tasks=sorted(tasks))
-        self._going -= tasks
-        partitions = [each for task in self._tasks for each in self._partitions_of(task)]
-        self._at_end.clear()
-        if self._is_incremental:
-            self._consumer.incremental_unassign(partitions)
-        self._place(self._consumer, partitions)
+        self._assigned.begin_anew(self._consumer, tasks)
+        self._silence.forget({(topic, task) for topic in self._inlets for task in tasks})
         self._tell_assigned(tasks)
 
     def _tell_assigned(self, tasks: Iterable[int]) -> None:
         self._listener.on_membership(self._consumer.consumer_group_metadata())
-        self._listener.on_assigned(
-            {
-                task: {inlet.slot: self._places[inlet.topic, task] for inlet in self._inlets.values()}
-                for task in sorted(tasks)
-            }
-        )
-
-    def _partitions_of(self, task: int) -> list[TopicPartition]:
-        from confluent_kafka import TopicPartition
-
-        return [TopicPartition(topic, task) for topic in self._inlets]
-
-    def _pause(self, tasks: Iterable[int]) -> None:
-        if partitions := [each for task in tasks for each in self._partitions_of(task)]:
-            self._consumer.pause(partitions)
-
-    def _resume(self, tasks: Iterable[int]) -> None:
-        if partitions := [each for task in tasks for each in self._partitions_of(task)]:
-            self._consumer.resume(partitions)
+        self._listener.on_assigned(self._assigned.places_of(tasks))
 
     # What the group says: called by the consumer, in this thread, out of a poll
 
@@ -413,55 +344,27 @@ class Fetcher:
 
             self._commands.put(fail)
 
-    @property
-    def _is_incremental(self) -> bool:
-        return self._connection.has_new_protocol and self._partition is None
-
-    def _place(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Have partitions read from where the group has committed, once they go on."""
-        from confluent_kafka import TopicPartition
-
-        places = find_places(consumer, partitions, self._inlets, self.budget_s) if partitions else {}
-        placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
-        if self._is_incremental:
-            consumer.incremental_assign(placed)
-        else:
-            consumer.assign(placed)
-        if placed:
-            consumer.pause(placed)
-        self._places |= places
-
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.n_rebalances += 1
-        metrics.count_rebalance()
-        self._place(consumer, partitions)
-        whole = {number for _, number in self._places if all((topic, number) in self._places for topic in self._inlets)}
-        new, self._tasks = whole - self._tasks, self._tasks | whole
-        log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(whole))
+        self._count_rebalance()
+        new = self._assigned.add(consumer, partitions)
+        log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(self._assigned.tasks))
         self._tell_assigned(new)
 
     def _unassign(self, consumer: Consumer, partitions: list[TopicPartition], *, is_lost: bool) -> None:
-        self.n_rebalances += 1
-        metrics.count_rebalance()
-        gone = {(each.topic, each.partition) for each in partitions}
-        tasks = frozenset({number for _, number in gone} & self._tasks)
-        self._going -= tasks
-        self._pause(tasks)
+        self._count_rebalance()
+        tasks = self._assigned.begin_removal(consumer, partitions)
         log.info("group.lost" if is_lost else "group.revoked", group=self._group, tasks=sorted(tasks))
         if tasks and is_lost:
             self._listener.on_lost(tasks)
         elif tasks:
             self._listener.on_revoked(tasks, self.budget_s)
-        self._tasks -= tasks
-        self._at_end -= gone
-        for each in gone:
-            self._places.pop(each, None)
-        for key in [key for key in self.ends if key[1] in tasks]:
-            del self.ends[key]
-        if self._is_incremental:
-            consumer.incremental_unassign(partitions)
-        else:
-            consumer.unassign()
+        self._assigned.remove(consumer, partitions, tasks)
+        self._silence.forget({(each.topic, each.partition) for each in partitions})
+        self.ends = {place: end for place, end in self.ends.items() if place[1] not in tasks}
+
+    def _count_rebalance(self) -> None:
+        self.n_rebalances += 1
+        metrics.count_rebalance()
 
     # What goes wrong
 

@@ -1,0 +1,122 @@
+"""Which partitions a group has given, where they begin, and which of them are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from engine.kafka.places import Inlet, Place, find_places
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, TopicPartition
+
+
+class Assignment:
+    """The partitions of a consumer; for its own thread.
+
+    Parameters
+    ----------
+    inlets : mapping of str to Inlet
+        By topic.
+    is_incremental : bool
+        The group says what changes; otherwise everything goes and comes with every change.
+    limit_s : float
+        How long it may take to find out where partitions begin.
+    """
+
+    def __init__(self, inlets: Mapping[str, Inlet], limit_s: float, *, is_incremental: bool) -> None:
+        self._inlets, self._limit_s, self._is_incremental = inlets, limit_s, is_incremental
+        self._places: dict[tuple[str, int], Place] = {}
+        self._stale: set[tuple[str, int]] = set()
+        """Partitions that stayed when another topic's of the same number went: they may be read beyond their place."""
+        self.tasks: set[int] = set()
+        """Numbers of which the partitions of all topics are there."""
+        self.going: set[int] = set()
+        """Tasks that are read."""
+
+    def partitions_of(self, tasks: Iterable[int]) -> list[TopicPartition]:
+        """Return the partitions of tasks, of every topic."""
+        from confluent_kafka import TopicPartition
+
+        return [TopicPartition(topic, task) for task in tasks for topic in self._inlets]
+
+    def places_of(self, tasks: Iterable[int]) -> dict[int, dict[int, Place]]:
+        """Return by task, and by slot, where it begins."""
+        return {
+            task: {inlet.slot: self._places[topic, task] for topic, inlet in self._inlets.items()}
+            for task in sorted(tasks)
+        }
+
+    def add(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> set[int]:
+        """Take partitions, none of which is read before `go`; return the tasks that are whole by that.
+
+        Raises
+        ------
+        BrokerRefused, BrokerUnreachable
+            The brokers do not say where they begin.
+        """
+        self._put(consumer, list(partitions))
+        whole = {number for _, number in self._places if all((topic, number) in self._places for topic in self._inlets)}
+        new, self.tasks = whole - self.tasks, whole
+        stale = [each for each in self.partitions_of(new) if (each.topic, each.partition) in self._stale]
+        if stale:
+            consumer.incremental_unassign(stale)
+            self._put(consumer, stale)
+        return new
+
+    def begin_removal(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> frozenset[int]:
+        """Read no more of the tasks that go with these partitions, and return them."""
+        tasks = frozenset(each.partition for each in partitions) & self.tasks
+        self.going -= tasks
+        self.pause(consumer, tasks)
+        return tasks
+
+    def remove(self, consumer: Consumer, partitions: list[TopicPartition], tasks: Iterable[int]) -> None:
+        """Let go of partitions, and of the tasks that go with them."""
+        self.tasks.difference_update(tasks)
+        for each in partitions:
+            self._places.pop((each.topic, each.partition), None)
+        self._stale.update((topic, task) for task in tasks for topic in self._inlets)
+        self._stale &= self._places.keys()
+        if self._is_incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+
+    def begin_anew(self, consumer: Consumer, tasks: frozenset[int]) -> None:
+        """Put all partitions where the group has committed, for tasks that are not to be read before `go`."""
+        self.going -= tasks
+        partitions = self.partitions_of(self.tasks)
+        if self._is_incremental:
+            consumer.incremental_unassign(partitions)
+        self._put(consumer, partitions)
+
+    def go(self, tasks: Iterable[int]) -> set[int]:
+        """Note that tasks are read from now on; return those that were not taken away meanwhile."""
+        tasks = self.tasks.intersection(tasks)
+        self.going |= tasks
+        return tasks
+
+    def pause(self, consumer: Consumer, tasks: Iterable[int]) -> None:
+        """Have nothing fetched for tasks."""
+        if partitions := self.partitions_of(tasks):
+            consumer.pause(partitions)
+
+    def resume(self, consumer: Consumer, tasks: Iterable[int]) -> None:
+        """Have records fetched for tasks."""
+        if partitions := self.partitions_of(tasks):
+            consumer.resume(partitions)
+
+    def _put(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        from confluent_kafka import TopicPartition
+
+        places = find_places(consumer, partitions, self._inlets, self._limit_s) if partitions else {}
+        placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
+        if self._is_incremental:
+            consumer.incremental_assign(placed)
+        else:
+            consumer.assign(placed)
+        if placed:
+            consumer.pause(placed)
+        self._places |= places
+        self._stale -= places.keys()

@@ -1,0 +1,74 @@
+from confluent_kafka import TopicPartition
+
+from engine.kafka.assignment import Assignment
+from engine.kafka.places import Inlet
+
+INLETS = {"prices": Inlet(0, "prices", "earliest"), "trades": Inlet(2, "trades", "earliest")}
+
+
+class Group:
+    """A consumer whose group has committed what it is told."""
+
+    def __init__(self, **committed):
+        self.offsets, self.calls = committed, []
+
+    def committed(self, partitions, timeout):
+        return [TopicPartition(each.topic, each.partition, self.offsets[each.topic]) for each in partitions]
+
+    def __getattr__(self, name):
+        def note(partitions=()):
+            self.calls.append((name, sorted((each.topic, each.partition, each.offset) for each in partitions)))
+
+        return note
+
+
+def partition(topic, number=0):
+    return TopicPartition(topic, number)
+
+
+def test_a_task_is_whole_when_the_partitions_of_its_number_of_all_topics_are_there():
+    assigned = Assignment(INLETS, 1, is_incremental=True)
+    group = Group(prices=5, trades=7)
+    assert assigned.add(group, [partition("prices")]) == set()
+    assert assigned.add(group, [partition("trades")]) == {0}
+    assert assigned.places_of({0}) == {0: {0: (5, True), 2: (7, True)}}
+    assert group.calls[-2:] == [("incremental_assign", [("trades", 0, 7)]), ("pause", [("trades", 0, 7)])]
+
+
+def test_what_stayed_of_a_task_that_went_begins_anew_when_the_task_is_whole_again():
+    assigned = Assignment(INLETS, 1, is_incremental=True)
+    group = Group(prices=5, trades=7)
+    assigned.add(group, [partition("prices"), partition("trades")])
+    assert assigned.go({0, 1}) == {0}
+    assert assigned.begin_removal(group, [partition("prices")]) == {0}
+    assigned.remove(group, [partition("prices")], {0})
+    assert (assigned.tasks, assigned.going) == (set(), set())
+
+    group.offsets = {"prices": 50, "trades": 70}
+    assert assigned.add(group, [partition("prices")]) == {0}
+    assert assigned.places_of({0}) == {0: {0: (50, True), 2: (70, True)}}
+    assert ("incremental_assign", [("trades", 0, 70)]) in group.calls
+
+
+def test_a_group_that_takes_everything_away_gives_it_anew():
+    assigned = Assignment(INLETS, 1, is_incremental=False)
+    group = Group(prices=1, trades=2)
+    both = [partition("prices"), partition("trades")]
+    assigned.add(group, both)
+    assigned.go({0})
+    assigned.remove(group, both, assigned.begin_removal(group, both))
+    assert group.calls[-1] == ("unassign", [])
+    assert assigned.add(group, both) == {0}
+    assert assigned.going == set()
+
+
+def test_tasks_that_begin_anew_are_where_the_group_is_and_wait():
+    assigned = Assignment(INLETS, 1, is_incremental=False)
+    group = Group(prices=1, trades=2)
+    assigned.add(group, [partition("prices"), partition("trades")])
+    assigned.go({0})
+    group.offsets = {"prices": 3, "trades": 4}
+    assigned.begin_anew(group, frozenset({0}))
+    assert assigned.places_of({0}) == {0: {0: (3, True), 2: (4, True)}}
+    assert (assigned.tasks, assigned.going) == ({0}, set())
+    assert group.calls[-1][0] == "pause"
