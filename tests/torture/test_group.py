@@ -148,7 +148,7 @@ LATER_S = 1e9  # it is time for the next one
 def test_only_so_many_guests_come(tmp_path: Path) -> None:
     invited: list[int] = []
     maker = troublemaker(Trouble.JOIN, invite=lambda: invited.append(1))
-    guests = [make_member(tmp_path, f"guest{nth}", is_guest=True) for nth in range(MAX_GUESTS)]
+    guests = [at_work(tmp_path, f"guest{nth}", is_guest=True)[0] for nth in range(MAX_GUESTS)]
     assert maker.look(guests[:1], LATER_S, is_over=False) is Trouble.JOIN
     assert maker.look(guests, 2 * LATER_S, is_over=False) is None
     assert len(invited) == 1
@@ -176,10 +176,11 @@ def test_nobody_is_shut_out_twice_in_half_a_minute(tmp_path: Path) -> None:
     assert not maker._make(Trouble.FENCE, [member], LATER_S + FENCED_S - 1)
 
 
-def test_the_broker_that_keeps_the_group_is_moved_away_from() -> None:
+def test_the_broker_that_keeps_the_group_is_moved_away_from(tmp_path: Path) -> None:
     bouncer = FakeBouncer()
     maker = troublemaker(Trouble.MOVE, bouncer=bouncer)
-    assert maker.look([], LATER_S, is_over=False) is Trouble.MOVE
+    assert maker.look([make_member(tmp_path)], LATER_S, is_over=False) is None  # there is no group yet
+    assert maker.look([at_work(tmp_path)[0]], 2 * LATER_S, is_over=False) is Trouble.MOVE
     maker._pool.shutdown()
     assert bouncer.bounced == [2]
 

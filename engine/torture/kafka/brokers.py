@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -65,6 +64,7 @@ class Brokers:
         self.address = address
         self._settings: dict[str, Any] = {"bootstrap.servers": address, "log_level": QUIET}
         self._admin = AdminClient(dict(self._settings))
+        self._askers: dict[str, Consumer] = {}
 
     def make_topics(self, names: Iterable[str], n_partitions: int) -> None:
         """Make topics, and wait until they can be used."""
@@ -149,11 +149,20 @@ class Brokers:
 
     def committed(self, group: str, topic: str, n_partitions: int) -> dict[int, int] | None:
         """Return where a group stands, by partition; None when nobody answers now."""
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, nth) for nth in range(n_partitions)])
+        # An AdminClient of librdkafka 2.16 ends the process when the coordinator has moved; a consumer asks it again.
+        if group not in self._askers:
+            self._askers[group] = Consumer(
+                {
+                    **self._settings,
+                    "group.id": group,
+                    "isolation.level": "read_uncommitted",
+                    "enable.auto.commit": False,
+                }
+            )
         try:
-            (future,) = self._admin.list_consumer_group_offsets([asked], request_timeout=ASK_S).values()
-            places = future.result(ASK_S).topic_partitions
-        except (KafkaException, TimeoutError):
+            asked = [TopicPartition(topic, nth) for nth in range(n_partitions)]
+            places = self._askers[group].committed(asked, ASK_S)
+        except KafkaException:
             return None
         return {place.partition: max(place.offset, 0) for place in places if place.error is None}
 

@@ -104,6 +104,8 @@ class Troublemaker:
     def _make(self, kind: Trouble, members: Sequence[Member], now_s: float) -> bool:
         guests = [member for member in members if member.is_guest]
         ready = [member for member in members if member.is_at_work]
+        if not ready:
+            return False  # nobody has begun yet
         if kind is Trouble.JOIN:
             if len(guests) < MAX_GUESTS:
                 self._invite()
@@ -114,7 +116,7 @@ class Troublemaker:
                 member.leave(is_hard=self._rng.random() < HARD_SHARE)
             return bool(leaving)
         if kind is Trouble.FREEZE:
-            if not ready or any(member.is_frozen for member in members):
+            if any(member.is_frozen for member in members):
                 return False  # somebody must be there to take the partitions over
             member = self._rng.choice(ready)
             member.life = None  # it is to show what it does when it is back
