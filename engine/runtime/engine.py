@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine import metrics
-from engine.errors import EngineError, InvalidTransition, RetryAfter, StreamError
+from engine.errors import EngineError, InvalidTransition, RetryAfter
 from engine.log import get_logger
 from engine.registry import Library, Model
 from engine.runtime.berths import Berths
@@ -21,7 +21,6 @@ from engine.runtime.inspection import inspect_engine
 from engine.runtime.intake import Intake
 from engine.runtime.link import Link
 from engine.runtime.manifold import Manifold
-from engine.runtime.outlet import Outlet
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
 from engine.runtime.remembering import JobRecord
@@ -31,6 +30,7 @@ from engine.runtime.starting import begin, check_saved, saved_for, take_over
 from engine.runtime.states import EngineState, Event, next_state
 from engine.runtime.steps import Killer
 from engine.runtime.stopping import close_outlet, drain, shut
+from engine.runtime.watch import Watch
 from engine.runtime.workdir import remove_abandoned
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, CommitLog, Entry, Reject
@@ -38,9 +38,6 @@ from engine.state.sqlite import SqliteStore
 from engine.streams import Stream
 
 log = get_logger(__name__)
-
-WATCH_S = 1.0
-"""How often jets are looked at; four times within the model's time-out where that is more often."""
 
 N_CONSOLE_LINES = 1000
 """Printed lines that are kept for whoever asks."""
@@ -98,7 +95,7 @@ class Engine:
         self._verb = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watcher: asyncio.TimerHandle | None = None
+        self._watch = Watch(self.manifold, self.link, self._look)
         self._tell_state()
         remove_abandoned(settings.state_dir / "jets")
 
@@ -178,7 +175,7 @@ class Engine:
             log.info("model.loaded", model=model.script.name, digest=model.digest, jets=self.n_jets)
             if before is not None:
                 self._spawn(before.retire(before.jets))
-            self._watch(model.script.timeout_s)
+            self._watch.begin(model.script.timeout_s)
             await self._start_if_complete()
 
     async def unload(self) -> None:
@@ -302,8 +299,7 @@ class Engine:
             await drain(self.manifold, self.link, limit_s, is_scoring=self.state is EngineState.RUNNING)
         self._is_ending = True
         await self._shut(EngineError("The engine was stopped."))
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self._watch.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=limit_s)
         await self.manifold.schemas.close()
@@ -510,6 +506,7 @@ class Engine:
 
     async def _finish(self) -> None:
         crew = self.manifold.crew
+        self.link.hush()
         try:
             await self.manifold.drained()
             self.manifold.is_ending = True
@@ -543,34 +540,10 @@ class Engine:
         if self._listener is not None:
             self._listener(line)
 
-    def _watch(self, timeout_s: float | None) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-        loop, period_s = asyncio.get_running_loop(), min(WATCH_S, timeout_s / 4) if timeout_s else WATCH_S
-
-        def look() -> None:
-            jets = self.manifold.crew.jets if self.manifold.crew is not None else []
-            for jet in jets:
-                jet.watch(loop.time())
-            self._crews = [crew for crew in self._crews if crew is self.manifold.crew or not crew.is_over]
-            metrics.set_jets(Counter(jet.status.value for jet in jets))
-            self.manifold.measure()
-            if self.link.group is not None:
-                self.link.group.measure()
-            self._watcher = loop.call_later(period_s, look)
-
-        look()
+    def _look(self) -> None:
+        self._crews = [crew for crew in self._crews if crew is self.manifold.crew or not crew.is_over]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _check_taken(outlet: Outlet | None) -> None:
-    """Refuse to replace a stream that holds outputs which nobody has taken."""
-    if outlet is not None and outlet.n_left:
-        raise StreamError(
-            f"Slot {outlet.slot} ({outlet.stream.name}) holds {outlet.n_left} outputs that nobody has taken yet, and"
-            " another stream would drop them. Have them read or delivered first, or reset the engine."
-        )

@@ -167,10 +167,15 @@ class Link:
         self.group = Group(self._manifold, opened.store, topics, self._owner, fetch, frames)
         self.group.start()
 
-    async def hush(self) -> None:
-        """Read no more; what the jets have is finished and committed, and what waits is left."""
-        if self.group is not None and not self.group.is_over:
+    def hush(self) -> None:
+        """Read no more, and stay in the group."""
+        if self.group is not None:
             self.group.fetcher.hush()
+
+    async def release(self) -> None:
+        """Read no more; what the jets have is finished and committed, and what waits is left to the group."""
+        self.hush()
+        if self.group is not None and not self.group.is_over:
             await self._manifold.release(self.group.tasks)
 
     async def leave(self, *, is_leaving: bool = True) -> None:

@@ -40,7 +40,7 @@ async def drain(manifold: Manifold, link: Link, limit_s: float, *, is_scoring: b
             intake.inbox.seal()  # a batch that waits for more is read as it is
     try:
         async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 may swallow a cancellation
-            await link.hush()
+            await link.release()
             if is_scoring:
                 await manifold.drained()
             await manifold.committed()
