@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from engine.errors import BrokerRefused, CommitUnknown, ConfigError
+from engine.errors import BrokerRefused, CommitUnknown, ConfigError, EngineError
 from engine.kafka.brokers import Brokers
 from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
@@ -125,6 +126,10 @@ def _move_with_state(standing: Standing, offsets: Mapping[int, int], blank: Fenc
             _refuse_members(reading, find_group(brokers, reading.group).members)  # one may have come meanwhile
         places = {(reading.topic, task): offset for task, offset in offsets.items()}
         transaction.commit(places, _membership(reading.connection, reading.group))
+    except EngineError:
+        with suppress(EngineError):
+            transaction.abort()  # an engine that begins meanwhile would wait for it
+        raise
     except CommitUnknown as exc:
         raise BrokerRefused(
             f"move the offsets of group {reading.group!r}",

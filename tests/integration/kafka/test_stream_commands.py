@@ -104,7 +104,7 @@ def committed(connection: Connection, prices: str, name: str) -> Callable[..., C
         transaction.init()
         job = JobRecord(scopes=("cells",))
         records = changelog.records(Commit(fence, entries), tasks, Stamp(b"engine", 7), job=job)
-        transaction.write(changelog.topic, ((value, key, task, None, ()) for task, key, value in records))
+        transaction.write(changelog.topic, records)
         consumer = Consumer(connection.consumer(**{"group.id": group}))
         transaction.commit({(prices, task): 4 for task in tasks}, consumer.consumer_group_metadata())
         consumer.close()
