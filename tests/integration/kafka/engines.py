@@ -135,6 +135,12 @@ class EngineProcess:
             time.sleep(0.05)
 
 
+def url_of(engine: EngineProcess) -> str:
+    """Return where a server listens, once it does."""
+    engine.until(lambda: "The engine listens on" in engine.said, "it listens")
+    return next(line.split()[-1] for line in engine.said.splitlines() if "The engine listens on" in line)
+
+
 def write(kafka: KafkaCluster, topic: str, records: Iterable[tuple[int, bytes | None, Any]]) -> None:
     """Write records: partition, key, and the value as JSON."""
     producer = Producer({**kafka.client_settings, "linger.ms": 5})

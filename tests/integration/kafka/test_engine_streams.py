@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from testbed.kafka import KafkaCluster
-from tests.integration.kafka.engines import LIMIT_S, ROLLING, Reader, Site, by_key, read_all, rolled, write
+from tests.integration.kafka.engines import LIMIT_S, ROLLING, Reader, Site, by_key, read_all, rolled, url_of, write
 
 LINES = {"Content-Type": "application/x-ndjson"}
 
@@ -51,11 +51,6 @@ def test_another_state_directory_may_not_go_on_with_a_job_that_writes_a_file(sit
     second = site.start("run", script, stream, site.folder / "scores.jsons", state="elsewhere")
     assert second.wait() == 6, second.said
     assert "is bound to the state directory" in second.said
-
-
-def url_of(engine):
-    engine.until(lambda: "The engine listens on" in engine.said, "it listens")
-    return next(line.split()[-1] for line in engine.said.splitlines() if "listens on" in line)
 
 
 def test_what_was_accepted_over_rest_is_in_the_topic_once_though_the_server_was_killed(site, kafka, topic, name):
@@ -118,12 +113,12 @@ def test_a_server_that_was_killed_goes_on_with_its_topics_and_says_how_far_it_is
             lambda: [one["lag"] for one in client.get("/engine").json()["group"]["partitions"]] == [0, 0],
             "its lag is known",
         )
-        metrics = client.get("/metrics").text
+        lag = 'engine_kafka_lag{partition="1",slot="0"} 0.0'
+        server.until(lambda: lag in client.get("/metrics").text, "its lag is a metric")
         group = client.get("/engine").json()["group"]
     assert group["name"] == name
     assert group["changelog"] == f"{name}-rolling-changelog"
     assert [one["position"] for one in group["partitions"]] == [2000, 2000]
-    assert 'engine_kafka_lag{partition="1",slot="0"}' in metrics
     server.send(SIGTERM)
     assert server.wait() == 0, server.said
     assert by_key(read_all(kafka, output)) == rolled(records)
