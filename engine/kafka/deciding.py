@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown
-from engine.kafka.brokers import Brokers
 from engine.kafka.changelog import Changelog
 from engine.kafka.forms import JOB_KEY, TASK_KEY, Stamp, pack_receipt, receipt_key
+from engine.kafka.groups import read_offsets
 from engine.log import get_logger
 
 if TYPE_CHECKING:
@@ -107,21 +107,13 @@ class Deciding:
 
     def _offsets(self, trace: Trace) -> dict[tuple[str, int], tuple[int, str]]:
         """Return where the group goes on, and what was noted with it."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+        from confluent_kafka import TopicPartition
 
         if not trace.offsets:
             raise BrokerRefused("find out what became of a commit", "it has left no trace")
         places = [TopicPartition(topic, partition) for topic, partition in trace.offsets]
-        with Brokers(self._transaction.connection) as brokers:
-            found = brokers.ask(
-                f"read the offsets of group {self._group!r}",
-                lambda client, timeout_s: client.list_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(self._group, places)], require_stable=True, request_timeout=timeout_s
-                ),
-            )[self._group]
-        return {
-            (place.topic, place.partition): (place.offset, place.metadata or "") for place in found.topic_partitions
-        }
+        found = read_offsets(self._transaction.connection, self._group, places)
+        return {(place.topic, place.partition): (place.offset, place.metadata or "") for place in found}
 
 
 def note_of(stamp: Stamp) -> str:

@@ -81,7 +81,19 @@ _BY_WORDS = (
     (re.compile("No leaders found"), _NO_TOPIC),  # what is said of offsets of a topic that was deleted
 )
 _UNREACHABLE = frozenset(
-    ("_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT", "_TRANSPORT", "BROKER_NOT_AVAILABLE", "NETWORK_EXCEPTION")
+    (
+        "_ALL_BROKERS_DOWN",
+        "_RESOLVE",
+        "_TIMED_OUT",
+        "_TRANSPORT",
+        "_WAIT_COORD",
+        "BROKER_NOT_AVAILABLE",
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "NETWORK_EXCEPTION",
+        "NOT_COORDINATOR",
+        "UNSTABLE_OFFSET_COMMIT",
+    )
 )
 # Who says it to whom, and when: `ssl://HOST:PORT/bootstrap: Disconnected (after 3ms in state UP)`.
 _SURROUNDINGS = re.compile(

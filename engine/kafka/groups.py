@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import BrokerRefused
-from engine.kafka.brokers import Brokers
+from engine.kafka.brokers import TIMEOUT_S, Brokers
+from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
 from engine.kafka.topics import names_of
 
@@ -51,20 +52,32 @@ def find_group(brokers: Brokers, name: str) -> Group:
     return Group(name, members, names_of(found.authorized_operations))
 
 
+def read_offsets(connection: Connection, group: str, places: Iterable[TopicPartition]) -> list[TopicPartition]:
+    """Return where a group goes on, and what was noted with it; waits for transactions.
+
+    A consumer asks that never joins: an admin client of librdkafka 2.16 ends the process when the broker that it asks
+    does not keep the group any more.
+    """
+    from confluent_kafka import Consumer, KafkaException
+
+    what = f"read the offsets of group {group!r}"
+    consumer = Consumer(connection.consumer(**{"group.id": group}))
+    try:
+        found: list[TopicPartition] = consumer.committed(list(places), TIMEOUT_S)
+    except KafkaException as exc:
+        raise broker_error(what, exc, connection.servers) from exc
+    finally:
+        consumer.close()
+    _check(found, what, connection.servers)
+    return found
+
+
 def committed_offsets(brokers: Brokers, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int | None]:
     """Return where a group goes on, for each partition; None where it has committed nothing. Waits for transactions."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    from confluent_kafka import TopicPartition
 
-    places = [TopicPartition(topic, partition) for partition in partitions]
-    what = f"read the offsets of group {group!r}"
-    found = brokers.ask(
-        what,
-        lambda client, timeout_s: client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=timeout_s
-        ),
-    )[group]
-    _check(found.topic_partitions, what, brokers)
-    return {place.partition: place.offset if place.offset >= 0 else None for place in found.topic_partitions}
+    found = read_offsets(brokers.connection, group, [TopicPartition(topic, partition) for partition in partitions])
+    return {place.partition: place.offset if place.offset >= 0 else None for place in found}
 
 
 def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int, int]) -> None:
@@ -79,11 +92,11 @@ def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int,
             [ConsumerGroupTopicPartitions(group, places)], request_timeout=timeout_s
         ),
     )[group]
-    _check(found.topic_partitions, what, brokers)
+    _check(found.topic_partitions, what, brokers.connection.servers)
 
 
-def _check(places: Iterable[TopicPartition], what: str, brokers: Brokers) -> None:
+def _check(places: Iterable[TopicPartition], what: str, servers: str) -> None:
     """Raise what is wrong with a partition, though the answer as a whole is none."""
     for place in places:
         if place.error is not None:
-            raise broker_error(what, place.error, brokers.connection.servers)
+            raise broker_error(what, place.error, servers)
