@@ -21,28 +21,19 @@ class Label(NamedTuple):
         When it came to be, in milliseconds since 1970.
     headers : tuple of pairs of str and bytes or None
         In order; a name may come several times.
-    """
-
-    key: bytes | None = None
-    timestamp_ms: int | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-class Outgoing(NamedTuple):
-    """What an output carries beside its value, on its way to a sink that has use for it.
-
-    Parameters
-    ----------
-    key, timestamp_ms, headers
-        As of a `Label`: those of the record that it came from, unless the script said otherwise.
     task : int
-        From which partition of the input that record came; 0 where it has none.
+        From which partition of the input it came; 0 where it has none.
     """
 
     key: bytes | None = None
     timestamp_ms: int | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
     task: int = 0
+
+
+Outgoing: TypeAlias = Label
+"""What an output carries, on its way to a sink that has use for it: the label of its record, unless its script says
+otherwise."""
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 
-def batch_of(messages: Sequence[Message], max_record_bytes: int) -> Batch:
-    """Return the records of one partition; one that is too long comes as its head, a tombstone as no bytes."""
+def batch_of(messages: Sequence[Message], task: int, max_record_bytes: int) -> Batch:
+    """Return the records of a task; one that is too long comes as its head, a tombstone as no bytes."""
     values: list[bytes] = []
     positions: list[int] = []
     labels: list[Label] = []
@@ -23,5 +23,5 @@ def batch_of(messages: Sequence[Message], max_record_bytes: int) -> Batch:
         kind, timestamp_ms = message.timestamp()
         headers: Any = message.headers()
         key: Any = message.key()
-        labels.append(Label(key, timestamp_ms if kind else None, tuple(headers) if headers else ()))
+        labels.append(Label(key, timestamp_ms if kind else None, tuple(headers) if headers else (), task))
     return Batch(values, positions, labels)

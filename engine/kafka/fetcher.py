@@ -245,7 +245,7 @@ class Fetcher:
             if partition not in self._assigned.going:
                 continue  # read before the partition was taken away
             self._silence.note_record((topic, partition))
-            batch = batch_of(its, self._max_record_bytes)
+            batch = batch_of(its, partition, self._max_record_bytes)
             slot = self._inlets[topic].slot
             sizes[slot, partition] = sum(map(len, batch.values))
             batches.append((slot, partition, batch))

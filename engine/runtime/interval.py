@@ -176,7 +176,7 @@ def _add_input(found: Yield, work: Work, policy: str) -> None:
         if failure.stage != "action" or policy != "skip":
             index = failure.index
             place = work.positions[index] if work.positions else None
-            carried = Outgoing(*(work.labels[index] if work.labels is not None else NO_LABEL), work.task)
+            carried = (work.labels[index] if work.labels is not None else NO_LABEL)._replace(task=work.task)
             found.rejects.append((intake, _reject(work, index, place, failure.stage, failure.error), carried))
 
 

@@ -163,12 +163,17 @@ class Work:
                 self.outputs.setdefault(slot, []).append(value)
 
     def _take_labels(self, frame: OutputFrame, start: int) -> None:
-        task, labels, said = self.task, self.labels, frame.labels
+        task, labels, said, slots = self.task, self.labels, frame.labels, frame.slots
+        if labels and slots and self.caller is None and not said and labels[0].task == task:  # the common case
+            slot = slots[0]
+            if slot in self.label_slots and slots.count(slot) == len(slots):
+                self.outgoing.setdefault(slot, []).extend([labels[start + source] for source in frame.sources])
+                return
         for index, (slot, source) in enumerate(zip(frame.slots, frame.sources, strict=True)):
             if slot in self.label_slots and not (self.caller is not None and slot == self.output_slot):
                 label = labels[start + source] if labels is not None else NO_LABEL
                 part = said.get(index)
-                carried = Outgoing(*label, task) if part is None else Outgoing(*label, task)._replace(**part)
+                carried = label._replace(task=task, **(part or {}))
                 self.outgoing.setdefault(slot, []).append(carried)
 
     def close_part(self) -> None:

@@ -113,7 +113,7 @@ def test_records_come_by_slot_and_partition_in_order_with_what_they_carry(bench)
     listener.until(lambda: sum(map(len, listener.values.values())) == 500)
     assert listener.values == {(4, 0): numbered(300), (4, 1): numbered(200)}
     first = next(batch for batch in listener.batches if batch.labels[0].key == b"a")
-    assert first.labels[0] == (b"a", 1234, (("h", b"1"), ("h", None)))
+    assert first.labels[0] == (b"a", 1234, (("h", b"1"), ("h", None)), 0)
     assert first.positions[0] == 1
     assert all(len(batch) == len(batch.positions) == len(batch.labels) for batch in listener.batches)
 
