@@ -14,7 +14,7 @@ import pytest
 
 from engine.torture import Report
 from engine.torture.kafka import GROUP_CASES, GroupReport, GroupSubject
-from engine.torture.kafka.brokers import Found
+from engine.torture.kafka.brokers import Found, _java_hash
 from engine.torture.kafka.cases import N_HANGING, N_SLOW, SLOW_S, TIMEOUT, _without_time
 from engine.torture.kafka.inputs import SPOILT, Recipe, in_transactions, mix
 from engine.torture.kafka.members import Member
@@ -183,6 +183,12 @@ def test_the_broker_that_keeps_the_group_is_moved_away_from(tmp_path: Path) -> N
     assert maker.look([at_work(tmp_path)[0]], 2 * LATER_S, is_over=False) is Trouble.MOVE
     maker._pool.shutdown()
     assert bouncer.bounced == [2]
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 0), ("group", 98629247), ("torture-kafka-brokers-2-group", None)])
+def test_the_partition_of_a_group_is_found_as_brokers_find_it(text: str, number: int | None) -> None:
+    assert -(1 << 31) <= _java_hash(text) < 1 << 31
+    assert number is None or _java_hash(text) == number
 
 
 def test_no_more_trouble_is_made_when_there_was_enough(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ TIMEOUT_S = 60.0  # a broker that is bounced is back in five
 ASK_S = 2.0  # a question that is asked again soon
 RETRY_S = 0.1
 DEFAULT_SESSION_MS = 6000  # the shortest session that brokers allow where nobody has said otherwise
+OFFSETS_TOPIC = "__consumer_offsets"
 QUIET = 0  # librdkafka would write of every broker that ends
 
 
@@ -167,13 +168,17 @@ class Brokers:
         return {place.partition: max(place.offset, 0) for place in places if place.error is None}
 
     def coordinator(self, group: str) -> int | None:
-        """Return which broker keeps a group; None when nobody knows now."""
+        """Return which broker keeps a group; None when nobody knows now.
+
+        It leads the group's partition of the offsets. To ask for it ends the process, with librdkafka 2.16, when a
+        broker is gone before it answers.
+        """
         try:
-            (future,) = self._admin.describe_consumer_groups([group], request_timeout=ASK_S).values()
-            node: int = future.result(ASK_S).coordinator.id
-        except (KafkaException, TimeoutError):
+            partitions = self._admin.list_topics(OFFSETS_TOPIC, timeout=ASK_S).topics[OFFSETS_TOPIC].partitions
+        except KafkaException:
             return None
-        return node
+        leader = partitions[abs(_java_hash(group)) % len(partitions)].leader if partitions else -1
+        return leader if leader >= 0 else None
 
     def shut_out(self, transactional_id: str) -> None:
         """Begin as a producer of this name: the transaction of another one is aborted, and it writes no more."""
@@ -199,3 +204,11 @@ def _found(message: Message) -> Found:
 def _is_end(message: Message) -> bool:
     error = message.error()
     return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its name
+
+
+def _java_hash(text: str) -> int:
+    """Return what Java's String.hashCode() does."""
+    number = 0
+    for character in text:
+        number = (31 * number + ord(character)) & 0xFFFFFFFF
+    return number - (1 << 32) if number >> 31 else number
