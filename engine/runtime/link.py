@@ -109,10 +109,12 @@ class Link:
             What was committed cannot be gone on with.
         """
         topics = find_topics(streams, model, self._settings)
-        if topics is None or (self._opened is not None and self._opened.topics == topics):
+        if self._opened is not None and self._opened.topics == topics:
             self.bind()  # what was attached since then
             return
         await self.close()
+        if topics is None:
+            return
         self._instance = self._settings.instance or job_id
         self._opened = await asyncio.to_thread(self._open, topics)
         self._manifold.use(self._opened.store)
