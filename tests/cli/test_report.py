@@ -94,3 +94,25 @@ def test_an_engine_without_a_commit_is_shown_as_before(capsys: pytest.CaptureFix
     shown = capsys.readouterr()
     assert "Commit" not in shown.out
     assert shown.err == ""
+
+
+def test_a_group_is_shown_with_its_lag_and_with_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    partitions = [
+        {"slot": 0, "topic": "prices", "partition": number, "position": 5, "end": end, "lag": end - 5}
+        for number, end in enumerate((15, 8))
+    ]
+    restoring = [
+        {"partition": 2, "n_read": 10, "n_total": 40, "left_s": 3.2, "waits_for": ""},
+        {"partition": 3, "n_read": 0, "n_total": 0, "left_s": None, "waits_for": "a transaction is open"},
+    ]
+    group = {"name": "averages", "instance": "one", "changelog": "averages-average-changelog", "n_rebalances": 4}
+    group |= {"partitions": partitions, "restoring": restoring, "trouble": "Nobody answers."}
+    print_engine(
+        {"state": "RUNNING", "model": None, "slots": [], "jets": [], "rejects": [], "error": None, "group": group}
+    )
+    shown = capsys.readouterr()
+    assert "averages  one                2   13           4  averages-average-changelog" in shown.out
+    assert "   0  prices          1           5        8    3" in shown.out
+    assert "The state of partition 2: 10 of 40 records, 3 s left." in shown.err
+    assert "The state of partition 3: 0 of 0 records, and waits: a transaction is open." in shown.err
+    assert "The group waits: Nobody answers." in shown.err
