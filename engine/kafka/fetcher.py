@@ -17,6 +17,7 @@ from engine.errors import BrokerRefused, EngineError, EngineFenced
 from engine.kafka.assignment import Assignment
 from engine.kafka.batching import batch_of
 from engine.kafka.connection import Connection
+from engine.kafka.contest import Contest
 from engine.kafka.credit import Credit
 from engine.kafka.errors import broker_error
 from engine.kafka.listener import FetchListener
@@ -45,10 +46,17 @@ STALL_S = 1.0
 LOOK_S = 1.0
 """How often is looked where the topics end."""
 
+REJOIN_S = 1.0
+"""How long an engine waits that was shut out of its group, before it joins again."""
+
 BUDGET_S = 30.0
 """The longest that partitions are held back which the group wants: what a drain may take."""
 
 MAX_POLL_MS = 300_000  # librdkafka's own default of max.poll.interval.ms
+
+
+class _ShutOut(Exception):
+    """The consumer is of no use any more; another one may join."""
 
 
 class Fetcher:
@@ -94,17 +102,34 @@ class Fetcher:
         self._silence = Silence(inlets)
         self._mean_bytes = 1.0
         self._trouble = ""
+        self._contest = Contest()
         self._consumer: Consumer
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
-        interval_s = int(connection.settings.get("max.poll.interval.ms", MAX_POLL_MS)) / 1000
-        self.budget_s = min(interval_s / 2, BUDGET_S)
+        self.budget_s = min(_poll_interval_s(connection) / 2, BUDGET_S)
         """How long the group can be made to wait for partitions."""
-        is_incremental = connection.has_new_protocol and partition is None
-        self._assigned = Assignment(self._inlets, self.budget_s, is_incremental=is_incremental)
+        self._assigned = self._nothing_assigned()
         self.ends: dict[tuple[int, int], int] = {}
         """By slot and task the end of the partition, as of the last look."""
         self.n_rebalances = 0
         """How often the group has changed what the engine reads."""
+
+    def _is_done(self, consumer: Consumer) -> bool:
+        """Read as one member until the end; return False when the group has shut it out, and another one may join."""
+        self._consumer = consumer
+        try:
+            self._join()
+            while not self._is_stopped:
+                self._turn()
+        except _ShutOut as exc:
+            log.warning("group.shut_out", group=self._group, instance=self._instance, reason=str(exc))
+            return self._is_stopped
+        finally:
+            self._leave()
+        return True
+
+    def _nothing_assigned(self) -> Assignment:
+        is_incremental = self._connection.has_new_protocol and self._partition is None
+        return Assignment(self._inlets, self.budget_s, is_incremental=is_incremental)
 
     @property
     def is_eager(self) -> bool:
@@ -150,13 +175,8 @@ class Fetcher:
         from confluent_kafka import Consumer, KafkaException
 
         try:
-            self._consumer = Consumer(self._connection.consumer(**self._settings()))
-            try:
-                self._join()
-                while not self._is_stopped:
-                    self._turn()
-            finally:
-                self._leave()
+            while not self._is_done(Consumer(self._connection.consumer(**self._settings()))):
+                self._begin_anew()
         except EngineError as exc:
             self._listener.on_fetch_broken(exc)
         except KafkaException as exc:
@@ -165,6 +185,17 @@ class Fetcher:
             error = EngineError(f"Kafka cannot be read: {type(exc).__name__}: {exc}")
             error.__cause__ = exc
             self._listener.on_fetch_broken(error)
+
+    def _begin_anew(self) -> None:
+        """Let go of what a consumer had that is closed, and wait a little: the next one begins with nothing."""
+        if tasks := self._assigned.tasks:
+            self._listener.on_lost(frozenset(tasks))
+        self._assigned = self._nothing_assigned()
+        self._silence = Silence(tuple(self._inlets.values()))
+        self._is_stalled, self._stalled_since_s, self.ends = False, 0.0, {}
+        until_s = time.monotonic() + REJOIN_S
+        while not self._is_stopped and time.monotonic() < until_s:
+            time.sleep(POLL_S)
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {
@@ -346,6 +377,7 @@ class Fetcher:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._count_rebalance()
+        self._contest.note_joined()
         new = self._assigned.add(consumer, partitions)
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(self._assigned.tasks))
         self._tell_assigned(new)
@@ -371,7 +403,9 @@ class Fetcher:
     def _note(self, error: KafkaError) -> None:
         """Take what librdkafka says of its brokers; most of it passes."""
         if error.fatal():
-            self._commands.put(lambda: self._meet(error))
+            consumer = self._consumer
+            # What is said of one consumer is nothing to the next.
+            self._commands.put(lambda: self._meet(error) if self._consumer is consumer else None)
         else:
             self._tell_trouble(str(broker_error("read from Kafka", error, self._connection.servers)))
 
@@ -384,13 +418,22 @@ class Fetcher:
         if error.name() == "_MAX_POLL_EXCEEDED" or (error.retriable() and not error.fatal()):
             log.warning("group.trouble", group=self._group, reason=error.str())
             return  # the group takes the engine in again with the next poll
+        if self._contest.concerns(error):
+            if self._contest.is_lost(error):
+                raise EngineFenced(self._instance)
+            if self._contest.is_held(error):
+                self._tell_trouble("an engine of this name that is gone is in the group until its session is over")
+            raise _ShutOut(error.str())
         found = self._error(error)
         if isinstance(found, BrokerRefused | EngineFenced) or error.fatal():
             raise found
         self._tell_trouble(str(found))
 
     def _error(self, error: KafkaError) -> EngineError:
-        if error.name() in ("FENCED_INSTANCE_ID", "_FATAL") and "instance" in error.str().lower():
-            return EngineFenced(self._instance)
         topics = " and ".join(sorted(self._inlets))
         return broker_error(f"read {topics} as group {self._group!r}", error, self._connection.servers)
+
+
+def _poll_interval_s(connection: Connection) -> float:
+    said = str(connection.settings.get("max.poll.interval.ms", MAX_POLL_MS))
+    return (int(said) if said.isdecimal() else MAX_POLL_MS) / 1000  # what is no number, the client refuses by name
