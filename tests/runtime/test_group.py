@@ -78,7 +78,7 @@ def test_an_assignment_that_was_lost_while_state_was_read_is_not_gone_on_with_by
         manifold, owner = Manifold(), Owner()
         held = Restoring(is_held=True)
         store = Store(held, Restoring(is_held=False))
-        fetcher = SimpleNamespace(budget_s=30.0, go=lambda _tasks: None)
+        fetcher = SimpleNamespace(budget_s=30.0, go=lambda _tasks: None, retake=lambda _tasks: None)
         inlets = [SimpleNamespace(slot=0, topic="prices")]
         topics = SimpleNamespace(inlets=inlets, group="group", has_changelog=True)
         group = Group(manifold, store, topics, owner, lambda _group: fetcher)  # type: ignore[arg-type,return-value]
