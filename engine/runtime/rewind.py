@@ -34,6 +34,7 @@ class Rewind:
             manifold.on_broken(EngineError("The model's process ended behind end(): the job can be resumed."))
         else:
             self.do_again(jet)
+            manifold.delivery.deliver()  # what was behind it only may be a commit that others have all for
         return True
 
     def on_aborted(self, error: CommitAborted, interval: Interval) -> None:

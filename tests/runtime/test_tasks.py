@@ -412,6 +412,23 @@ def test_a_jet_that_ends_behind_its_answer_to_a_commit_takes_its_answer_with_it(
     within(test)
 
 
+def test_a_commit_that_no_jet_is_left_to_answer_does_not_keep_them_from_starting_again(rig, within):
+    source = SUM.replace("total += x", "total += x\n    __import__('time').sleep(0.01)")
+
+    async def test():
+        engine, partitions, log, _ = await begin(
+            rig, source, [records(0), records(1)], n_jets=2, commit_interval_s=0.01
+        )
+        await partitions.take([0, 1])
+        await until(lambda: engine.manifold.ledger.is_cutting)
+        for jet in engine.manifold.crew.jets:
+            os.kill(jet.pid, signal.SIGKILL)
+        await until(lambda: partitions.is_through([0, 1]))
+        assert values(log) == {task: sums(task) for task in range(2)}
+
+    within(test)
+
+
 @pytest.mark.parametrize(("error", "state"), [(TRIED, EngineState.FINISHED), (LOST, EngineState.ERROR)])
 def test_what_end_gave_is_written_once_though_the_last_commit_is_aborted(rig, within, error, state):
     source = SUM + "\ndef end():\n    yield -1\n"
