@@ -10,6 +10,9 @@ from tests.integration.kafka.engines import ROLLING, Reader, Site, by_key, read_
 FAST = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 """The shortest session that a broker allows: an engine that is gone is noticed soon."""
 
+SLOWLY = ROLLING.replace("n_seen += 1", "n_seen += 1\n    time.sleep(0.001)").replace("from", "import time\nfrom", 1)
+"""As `ROLLING`, and busy for a while: whatever comes finds records in work."""
+
 PROTOCOLS = [pytest.param(FAST, id="classic"), pytest.param({"group.protocol": "consumer"}, id="new")]
 
 
@@ -78,21 +81,22 @@ def test_windows_by_message_key_go_on_where_a_killed_engine_had_committed(site, 
 @pytest.mark.parametrize("config", PROTOCOLS)
 def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves(site, kafka, topic, name, config):
     source, output = topic(4), topic(4)
-    script, streams = site.script(ROLLING), endless(site, source, output, name, config)
-    records = prices(9000)
+    script, streams = site.script(SLOWLY), endless(site, source, output, name, config)
+    records = prices(30_000)
     reader = Reader(kafka, output)
 
     first = site.start("run", script, *streams, "--instance", "first", state="first")
-    write(kafka, source, records[:3000])
-    reader.until(3000, first)
+    write(kafka, source, records[:20_000])
+    reader.until(500, first)
     second = site.start("run", script, *streams, "--instance", "second", state="second")
     second.until(lambda: len(second.events("task.restored")) == 2, "it has two tasks")
-    write(kafka, source, records[3000:6000])
-    reader.until(6000, second)
+    assert len(reader.records) < 20_000, "the first one is at work"
+    n_before = len(reader.records)
+    reader.until(n_before + 2000, second)
     second.send(SIGINT)
     assert second.wait() == 130, second.said
-    write(kafka, source, records[6000:])
-    reader.until(9000, first)
+    write(kafka, source, records[20_000:])
+    reader.until(30_000, first)
     reader.close()
 
     assert by_key(read_all(kafka, output)) == rolled(records)
@@ -105,18 +109,18 @@ def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves
 
 def test_an_engine_that_was_stopped_and_wakes_up_writes_nothing_of_what_another_one_has(site, kafka, topic, name):
     source, output = topic(2), topic(2)
-    script, streams = site.script(ROLLING), endless(site, source, output, name)
+    script, streams = site.script(SLOWLY), endless(site, source, output, name)
     records = prices(6000, n_partitions=2)
     reader = Reader(kafka, output)
 
     zombie = site.start("run", script, *streams, "--instance", "zombie", state="zombie")
-    write(kafka, source, records[:2000])
-    reader.until(2000, zombie)
-    write(kafka, source, records[2000:4000])
+    write(kafka, source, records[:4000])
+    reader.until(1000, zombie)
     zombie.send(SIGSTOP)
     heir = site.start("run", script, *streams, "--instance", "heir", state="heir")
     heir.until(lambda: len(heir.events("task.restored")) == 2, "it has both tasks")
-    reader.until(4000, heir)
+    n_before = len(reader.records)
+    reader.until(n_before + 500, heir)
     zombie.send(SIGCONT)
     write(kafka, source, records[4000:])
     reader.until(6000, heir)
