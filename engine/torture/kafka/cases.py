@@ -21,7 +21,7 @@ STEPS = ("cut", "state", "written", "synced", "sent", "transacted", "published")
 """The steps of a commit that is a transaction; those of the local store are met by the other cases."""
 
 PAUSE_S = 0.001  # what a record takes: a group of two is at work for ten seconds
-QUIET_MS = 4000
+QUIET_MS = 3000
 """Without a record for so long the engine that nobody hurts takes its input for over."""
 
 SLOW_S, N_SLOW, N_HANGING = 1.5, 3, 2

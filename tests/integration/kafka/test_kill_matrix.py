@@ -17,7 +17,9 @@ from testbed.kafka import KafkaCluster
 
 BROKEN = Path(__file__).parents[1] / "broken_engine.py"
 ENGINE = (sys.executable, "-m", "engine")
-N_RECORDS = 3_000
+N_RECORDS = 2_000
+
+pytestmark = pytest.mark.timeout(400)  # half a minute each where nothing else runs
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def hurt(
     return torture_group(subject, n_kills, 1, **({"steps": steps} if steps else {}))
 
 
-@pytest.mark.parametrize("case", ["kafka", "kafka-frozen", "kafka-storm-new"])
+@pytest.mark.parametrize("case", ["kafka", "kafka-frozen"])
 def test_hurt_groups_lose_nothing_and_repeat_nothing(case: str, brokers: Brokers, name: str, tmp_path: Path) -> None:
     report = hurt(case, brokers, tmp_path, name, n_kills=4)
     assert report.reasons == []
@@ -48,7 +50,7 @@ def test_hurt_groups_lose_nothing_and_repeat_nothing(case: str, brokers: Brokers
     ("fault", "step", "is_seen"),
     [
         ("transaction", "sent", lambda report: report.n_repeated > 0),
-        ("one-transaction", "transacted", lambda report: report.n_lost > 0),
+        ("one-transaction", "sent", lambda report: report.n_lost > 0),
         ("restoring", "published", lambda report: report.n_lost > 0),
     ],
 )
@@ -56,6 +58,6 @@ def test_a_group_that_breaks_a_promise_is_found_out(
     fault: str, step: str, is_seen: Callable[[GroupReport], bool], brokers: Brokers, name: str, tmp_path: Path
 ) -> None:
     command = sys.executable, str(BROKEN), fault
-    report = hurt("kafka", brokers, tmp_path, name, *command, n_kills=3, steps=(step,))
+    report = hurt("kafka", brokers, tmp_path, name, *command, n_kills=4, steps=(step,))
     assert is_seen(report), report
     assert not report.is_right
