@@ -28,7 +28,7 @@ demo-kafka: .venv/installed  ## Scores of 20 stocks over Kafka, exactly once, wi
 	@$(RUN) -m demo.kafka
 
 test: lint .venv-train/installed testbed  ## Lint and every test, the real processes and a short training too
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal  # each worker has brokers of its own, 1 GB of memory
 
 check: lint unit  ## Lint and unit tests, in under a minute: the edit loop
 
