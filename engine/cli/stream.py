@@ -141,13 +141,12 @@ def sample(desk: Desk, stream: str, count: int) -> None:
 @click.option("--model", help="The model whose state belongs to the offsets.")
 @click.option("--slot", type=click.IntRange(min=0), help="The input slot of the stream, where the model has several.")
 @click.option("--partition", type=click.IntRange(min=0), help="Show, or move, this partition alone.")
-@click.option("--keep-state", "fate", flag_value=KEEP, allow_from_autoenv=False, help="Go on with the state as it is.")
 @click.option(
-    "--clear-state",
-    "fate",
-    flag_value=CLEAR,
-    allow_from_autoenv=False,
-    help="Forget the state of the partitions that are moved.",
+    "--keep-state/--clear-state",
+    "is_kept",
+    default=None,
+    envvar="ENGINE_STREAM_SEEK_KEEP_STATE",
+    help="Go on with the state as it is, or forget that of the partitions that are moved.",
 )
 @output_option
 @pass_desk
@@ -159,7 +158,7 @@ def seek(
     model: str | None,
     slot: int | None,
     partition: int | None,
-    fate: str | None,
+    is_kept: bool | None,
     form: str,
 ) -> None:
     """Show where the group of a Kafka STREAM stands, or move it with --to.
@@ -172,6 +171,7 @@ def seek(
               engine stream seek prices --model average --to earliest --clear-state
               engine stream seek kafka:broker/prices --group average --to 2026-11-21T09:30Z --keep-state
     """
+    fate = None if is_kept is None else KEEP if is_kept else CLEAR
     standing = desk.assets.seek_stream(
         stream, to=to, state=fate, group=group, model=model, slot=slot, partition=partition
     )
