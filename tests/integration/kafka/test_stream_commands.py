@@ -284,6 +284,14 @@ def test_offsets_without_state_are_moved_alone(desk: Desk, name: str, kafka: Kaf
     assert changelog_name(name, MODEL) not in kafka.admin().list_topics(timeout=30).topics
 
 
+def test_the_state_of_a_group_whose_name_goes_on_is_left_alone(desk: Desk, committed: Any, name: str) -> None:
+    other = committed(f"{name}-eu")
+    assert json.loads(desk.run("seek", "prices", "--group", name, "-o", "json")[1])["changelog"] is None
+    assert desk.seek("--group", name, "--to", "earliest", "--clear-state") == [(0, None)] * 3
+    assert desk.seek("--group", f"{name}-eu") == [(4, 4)] * 3
+    assert state_of(other, 1) == {"script": b"4"}
+
+
 def test_a_model_that_has_begun_nothing_begins_where_it_is_told(desk: Desk, name: str, connection: Connection) -> None:
     words = ("--group", name, "--model", MODEL)
     assert desk.seek(*words, "--to", "5") == [(5, 5)] * 3
