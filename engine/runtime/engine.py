@@ -250,12 +250,13 @@ class Engine:
                 frames = await crew.begin(new) if is_started else []
                 async with self.manifold.held():
                     await self.manifold.committed()
+                    given = dict(self.manifold.tasks.marks)
                     if is_started:
                         saved = None if crew.jets else await saved_for(self.manifold, crew.model)
                         await crew.make_ready(new, saved)
                     surplus, crew.jets = crew.jets[n_jets:], [*crew.jets[:n_jets], *new]
                     if is_started:
-                        await self.manifold.share()
+                        await self.manifold.share(given)
                 self.manifold.put_hook_outputs(frames)
                 self._spawn(crew.retire(surplus))
             self._record.n_jets = n_jets

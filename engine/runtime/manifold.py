@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -224,9 +224,16 @@ class Manifold:
         """
         return await self.ownership.restore(task, entries)
 
-    async def share(self) -> None:
-        """Give every task to the jet that is to have it, when there are more of them now, or less."""
-        await self.ownership.share()
+    async def share(self, given: Mapping[int, object]) -> None:
+        """Give every task to the jet that is to have it, when the jets are others now; nothing may be in work.
+
+        Parameters
+        ----------
+        given : mapping of int to object
+            The marks of the tasks as they were before new jets got their state: one that went and came back meanwhile
+            has another state.
+        """
+        await self.ownership.share(given)
 
     def add_lanes(self, lanes: Iterable[Lane]) -> None:
         """Take records of these partitions from now on; `restore` comes first."""

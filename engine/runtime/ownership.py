@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from engine.errors import ModelCrashed, ModelStalled
+from engine.errors import EngineError, ModelCrashed, ModelStalled
 from engine.runtime.info import Figures
 from engine.runtime.jets import Jet
 from engine.runtime.lanes import Lane
@@ -36,29 +36,39 @@ class Ownership:
         while (keeper := await self._settled_keeper(task)) is not None:
             try:
                 n_keys = await keeper.restore(entries, task)
-            except (ModelCrashed, ModelStalled):
-                entries = manifold.store.entries(SCRIPT, task)
+            except EngineError as exc:
+                if self._keeper_of(task) is keeper and not isinstance(exc, ModelCrashed | ModelStalled):
+                    raise
             else:
-                break
+                if self._keeper_of(task) is keeper:
+                    break
+                if keeper.is_ready:  # another jet came to have the task meanwhile
+                    keeper.forget([task])
+            entries = manifold.store.entries(SCRIPT, task)
         self._tasks.add(task)
         return n_keys
+
+    def _keeper_of(self, task: int) -> Jet | None:
+        crew = self._manifold.crew
+        return crew.keeper_of(task) if crew is not None else None
 
     async def _settled_keeper(self, task: int) -> Jet | None:
         """Return the jet that is to have the state of a task, once it takes work."""
         while True:
-            crew = self._manifold.crew
-            keeper = crew.keeper_of(task) if crew is not None else None
+            keeper = self._keeper_of(task)
             if keeper is None or keeper.is_settled:
                 return keeper
             await self._manifold.bell.next()
 
-    async def share(self) -> None:
-        """Give every task to the jet that is to have it, now that there are others; nothing may be in work."""
+    async def share(self, given: Mapping[int, object]) -> None:
+        """Give every task to the jet that is to have it, now that there are others; see `Manifold.share`."""
         crew = self._manifold.crew
         if crew is None or not self._manifold.is_tasked:
             return
+        same = {task for task, mark in self._tasks.marks.items() if given.get(task) is mark}
         for keeper in crew.keepers:
-            if keeper.is_ready and (gone := {task for task in keeper.tasks if crew.keeper_of(task) is not keeper}):
+            gone = {task for task in keeper.tasks if task not in same or crew.keeper_of(task) is not keeper}
+            if keeper.is_ready and gone:
                 keeper.forget(gone)
         for task in sorted(self._tasks.owned):
             keeper_of_task = await self._settled_keeper(task)

@@ -43,8 +43,10 @@ async def _entries(store: CommitLog) -> Iterable[Entry]:
 
 async def take_over(manifold: Manifold, record: JobRecord, crew: Crew) -> None:
     """Put a crew in the place of the one before, with the state if it is the same model's."""
+    given = dict(manifold.tasks.marks)
     await crew.make_ready(crew.jets, await saved_for(manifold, crew.model))
     manifold.crew = crew
+    await manifold.share(given)  # tasks that came meanwhile are with the jets of before
     await record.remember()  # first: after a kill in between, the fence says whose state it is
     if manifold.ledger.committer.is_anew:
         manifold.cells.clear()

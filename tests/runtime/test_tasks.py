@@ -12,9 +12,10 @@ from engine.errors import EngineError
 from engine.record import Batch, Outgoing
 from engine.runtime import EngineState
 from engine.runtime.crew import Crew
+from engine.runtime.jets import Jet
 from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
-from engine.state import unpack
+from engine.state import pack, unpack
 from engine.state.commits import InputFence, OutputFence
 from tests.runtime.conftest import DISCARD, stream
 from tests.runtime.partitions import LOST, TRIED, Topic, begin, until, values
@@ -514,5 +515,59 @@ def test_what_begin_gives_counts_once_however_many_jets_there_are(rig, within):
         new = await crew.grow(1)
         assert (frame.values, await crew.begin(new)) == ([b"-1"], [])
         await crew.abandon()
+
+    within(test)
+
+
+@pytest.mark.parametrize("verb", ["scale", "load"])
+def test_a_task_that_is_taken_over_while_the_jets_change_has_its_state_where_its_records_go(
+    rig, within, monkeypatch, verb
+):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(0), records(1)])
+        log.state["script", 1, b"", "total"] = pack(7)
+        [jet] = engine.manifold.crew.jets
+        restored, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def restore(entries, task=0):  # as with a state that takes a while
+            n_keys = await Jet.restore(jet, entries, task)
+            restored.set()
+            await goes_on.wait()
+            return n_keys
+
+        monkeypatch.setattr(jet, "restore", restore)
+        taking = asyncio.create_task(partitions.take([1]))
+        await restored.wait()
+        await (engine.scale(2) if verb == "scale" else engine.load(rig.model(SUM + "\n")))
+        goes_on.set()
+        await taking
+        await until(lambda: partitions.is_through([1]))
+        assert totals(log)[1] == 7 + sums(1)[-1][1]
+
+    within(test)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_a_task_that_comes_while_a_model_takes_the_place_of_another_has_its_state(rig, within, monkeypatch, is_back):
+    async def test():
+        engine, partitions, log, _ = await begin(rig, SUM, [records(0), records(1)])
+        if is_back:
+            await partitions.take([1])
+            await until(lambda: partitions.is_through([1]))
+        restore_tasks = Crew._restore_tasks
+
+        async def restore(crew, jets):
+            await restore_tasks(crew, jets)
+            if is_back:
+                await partitions.release([1])
+            log.state["script", 1, b"", "total"] = pack(7)  # as whoever had it before has left it
+            await partitions.take([1])
+
+        monkeypatch.setattr(Crew, "_restore_tasks", restore)
+        await engine.load(rig.model(SUM + "\n"))
+        partitions.records[1] += [b"1"]
+        partitions.feed(1)
+        await until(lambda: partitions.is_through([1]))
+        assert totals(log)[1] == (8 if is_back else 8 + sums(1)[-1][1])
 
     within(test)
