@@ -203,7 +203,9 @@ class Fetcher:
             "error_cb": self._note,
             "enable.partition.eof": self._silence.has_end,
         }
-        if self._instance and self._partition is None:
+        # In a group that the brokers keep, a member with a name is missed for a whole session after it has left, and
+        # one that was killed cannot come back before: there an engine is better off without.
+        if self._instance and self._partition is None and not self._connection.has_new_protocol:
             settings["group.instance.id"] = self._instance
         if "fetch.queue.backoff.ms" not in self._connection.settings:
             settings["fetch.queue.backoff.ms"] = 5  # librdkafka's second is a pause at half a million records a second
@@ -377,7 +379,6 @@ class Fetcher:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._count_rebalance()
-        self._contest.note_joined()
         new = self._assigned.add(consumer, partitions)
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(self._assigned.tasks))
         self._tell_assigned(new)
@@ -419,10 +420,8 @@ class Fetcher:
             log.warning("group.trouble", group=self._group, reason=error.str())
             return  # the group takes the engine in again with the next poll
         if self._contest.concerns(error):
-            if self._contest.is_lost(error):
+            if self._contest.is_lost():
                 raise EngineFenced(self._instance)
-            if self._contest.is_held(error):
-                self._tell_trouble("an engine of this name that is gone is in the group until its session is over")
             raise _ShutOut(error.str())
         found = self._error(error)
         if isinstance(found, BrokerRefused | EngineFenced) or error.fatal():
