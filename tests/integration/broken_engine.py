@@ -20,7 +20,7 @@ def break_order() -> None:
     waiting: list[tuple[Outlet, list[bytes]]] = []
     keep = Committer._keep
 
-    async def deliver(_self: Committer, outlet: Outlet, values: list[bytes]) -> Any:
+    async def deliver(_self: Committer, outlet: Outlet, values: list[bytes], _labels: Any = None) -> Any:
         waiting.append((outlet, values))
         size_bytes = sum(len(value) + 1 for value in values)
         return replace(
@@ -60,9 +60,12 @@ def break_cut() -> None:
 
 def break_state() -> None:
     """Begin with no state after a restart."""
-    from engine.runtime.engine import Engine
+    from engine.runtime import starting
 
-    Engine._saved_for = lambda _self, _model: None
+    async def nothing(_manifold: Any, _model: Any) -> None:
+        """Say that there is none."""
+
+    starting.saved_for = nothing
 
 
 def break_journal() -> None:
