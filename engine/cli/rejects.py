@@ -162,7 +162,8 @@ def _cut(text: str, n_chars: int) -> str:
 def replay(desk: Desk, numbers: tuple[int, ...], is_all: bool) -> None:
     """Feed rejects back into their slots, as if they came now: when the script, or what it needs, is mended.
 
-    They leave the log when they are scored; one that is rejected again gets a new number.
+    They leave the log when they are scored; one that is rejected again gets a new number. Those of a topic are refused:
+    produce them to it again, as `engine rejects show --raw` prints them.
 
     Examples: engine rejects replay 3 4
               engine rejects replay --all

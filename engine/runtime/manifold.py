@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from engine import metrics
 from engine.channel import Failure, OutputFrame
 from engine.codecs import join_headers
-from engine.errors import CommitAborted, DecodeError, EngineError, StreamError
+from engine.errors import CommitAborted, DecodeError, EngineError, NotBuilt, StreamError
 from engine.record import Batch, Oversized
 from engine.runtime.bell import Bell
 from engine.runtime.cells import Cells
@@ -310,10 +310,15 @@ class Manifold:
         ------
         StreamError
             No stream is attached to the slot.
+        NotBuilt
+            It is a topic: whose state a record is scored with is a matter of its partition.
         """
         intake = self.intakes.get(slot)
         if intake is None:
             raise StreamError(f"No stream is attached to input slot {slot}.")
+        if intake.stream.kafka is not None:
+            fix = "produce the records to it again, as engine rejects show --raw prints them"
+            raise NotBuilt(f"A replay into a topic ({fix})", f"Slot {slot}")
         fresh = [
             (number, value)
             for number, value in zip(numbers, values, strict=True)
@@ -384,6 +389,7 @@ class Manifold:
 
     def on_committed(self, found: Yield) -> None:
         """Tell everybody what is kept, and go on."""
+        self.tasks.confirm(found.hooks)
         self.delivery.tell(found)
         self.go_on()
 
@@ -412,6 +418,7 @@ class Manifold:
             self.all_outlets,
             list(self.lanes.values()),
             {lane.task for lane in self.lanes.values()} if self.is_tasked else None,  # not those that are parked
+            dict(self.tasks.hooks),
             self.membership,
             is_finished and not self.is_tasked,
         )
@@ -439,7 +446,9 @@ class Manifold:
 
     def put_hook_outputs(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
         """Take what ``begin()`` gave; given as the engine of a task, it goes with the task."""
-        self.ledger.add_hook(frames, task)
+        hook = self.ledger.add_hook(frames, task)
+        if hook is not None and task is not None:
+            self.tasks.hooks[task] = hook
         self.ledger.consider()
 
     def on_end(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from engine.errors import EngineError
+from engine.errors import EngineError, NotBuilt
 from engine.record import Batch, Outgoing
 from engine.runtime import EngineState
 from engine.runtime.crew import Crew
@@ -569,5 +569,18 @@ def test_a_task_that_comes_while_a_model_takes_the_place_of_another_has_its_stat
         partitions.feed(1)
         await until(lambda: partitions.is_through([1]))
         assert totals(log)[1] == (8 if is_back else 8 + sums(1)[-1][1])
+
+    within(test)
+
+
+def test_rejects_of_a_topic_are_not_scored_with_the_state_of_another_partition(rig, within):
+    async def test():
+        engine, partitions, _, _ = await begin(rig, BARE, [[], []])
+        await partitions.take([0, 1])
+        kafka = {"Type": "Kafka", "BootstrapServers": ["broker"], "Topic": "prices"}
+        engine.manifold.intakes[0].stream = stream({"Transport": kafka, "Encoding": "json"}, "prices")
+        with pytest.raises(NotBuilt, match=r"Slot 0: A replay into a topic .*rejects show --raw"):
+            engine.manifold.replay(0, [1], [b"1"])
+        assert not engine.manifold.delivery.replaying
 
     within(test)

@@ -62,7 +62,10 @@ async def drop_rejects(service: ServiceOf, number: Numbers = None) -> None:
     await service.engine.drop_rejects(number)
 
 
-@router.post("/replay", summary="Feed rejects back in", responses=problems(409))
+@router.post("/replay", summary="Feed rejects back in", responses=problems(409, 501))
 async def replay(service: ServiceOf, request: ReplayRequest) -> ReplayReply:
-    """Hand records to their slots again, as if they came now; they leave the log when they are scored."""
+    """Hand records to their slots again, as if they came now; they leave the log when they are scored.
+
+    Records of a topic are refused: produce them to it again.
+    """
     return ReplayReply(replayed=await service.engine.replay(request.numbers))
