@@ -102,6 +102,9 @@ class Fetcher:
         self._silence = Silence(inlets)
         self._mean_bytes = 1.0
         self._trouble = ""
+        self._n_tellings = 0
+        self._told: dict[int, int] = {}
+        """By task the number of the telling that holds: a takeover for an earlier one has old places."""
         self._contest = Contest()
         self._consumer: Consumer
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
@@ -140,10 +143,10 @@ class Fetcher:
         """Join the group and begin to poll."""
         self._thread.start()
 
-    def go(self, tasks: Iterable[int]) -> None:
-        """Read tasks that were assigned."""
+    def go(self, tasks: Iterable[int], telling: int) -> None:
+        """Read tasks that were assigned by this telling; those of which there was a later one are not read."""
         chosen = frozenset(tasks)
-        self._commands.put(lambda: self._go(chosen))
+        self._commands.put(lambda: self._go(chosen, telling))
 
     def retake(self, tasks: Iterable[int]) -> None:
         """Go back to where the group has committed and say once more that tasks are assigned, if they still are."""
@@ -337,8 +340,8 @@ class Fetcher:
             return
         self._tell_trouble("")
 
-    def _go(self, tasks: frozenset[int]) -> None:
-        going = self._assigned.go(tasks)
+    def _go(self, tasks: frozenset[int], telling: int) -> None:
+        going = self._assigned.go(task for task in tasks if self._told.get(task) == telling)
         if not self._is_stalled:
             self._assigned.resume(self._consumer, going)
 
@@ -351,8 +354,11 @@ class Fetcher:
         self._tell_assigned(tasks)
 
     def _tell_assigned(self, tasks: Iterable[int]) -> None:
+        places = self._assigned.places_of(tasks)
+        self._n_tellings += 1
+        self._told |= dict.fromkeys(places, self._n_tellings)
         self._listener.on_membership(self._consumer.consumer_group_metadata())
-        self._listener.on_assigned(self._assigned.places_of(tasks))
+        self._listener.on_assigned(places, self._n_tellings)
 
     # What the group says: called by the consumer, in this thread, out of a poll
 

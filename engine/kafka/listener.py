@@ -13,8 +13,12 @@ from engine.record import Batch
 class FetchListener(Protocol):
     """Who is told what is fetched. Calls come from the fetching thread; what they wait for, the group waits for."""
 
-    def on_assigned(self, places: Mapping[int, Mapping[int, Place]]) -> None:
-        """Take tasks over: by task, and by slot, where it begins. Nothing of them is read before `Fetcher.go`."""
+    def on_assigned(self, places: Mapping[int, Mapping[int, Place]], telling: int) -> None:
+        """Take tasks over: by task, and by slot, where it begins. Nothing of them is read before `Fetcher.go`.
+
+        A task may be told of again, without having been taken away: then what was told before does not hold any more.
+        `telling` is the number of this one.
+        """
 
     def on_revoked(self, tasks: frozenset[int], budget_s: float) -> None:
         """Let go of tasks; when this returns, nothing of them is committed any more."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from engine import metrics
 from engine.channel import OutputFrame
-from engine.errors import EngineError
+from engine.errors import BrokerUnreachable, EngineError
 from engine.kafka.fetcher import Fetcher
 from engine.kafka.log import KafkaLog
 from engine.kafka.places import Place
@@ -23,7 +23,13 @@ from engine.runtime.topics import Topics
 log = get_logger(__name__)
 
 GRACE_S = 5.0
-"""What the loop gets beyond the budget to say that tasks are let go of."""
+"""What of the budget is kept to take back what the loop could not let go of in time; of a small one, a quarter."""
+
+PAUSE_S = 0.5
+"""How long is waited before a takeover is begun anew that no broker has answered; twice as long each time."""
+
+MAX_PAUSE_S = 10.0
+"""The longest of these pauses."""
 
 
 class GroupOwner(Protocol):
@@ -127,13 +133,13 @@ class Group:
 
     # From the fetching thread
 
-    def on_assigned(self, places: Mapping[int, Mapping[int, Place]]) -> None:
+    def on_assigned(self, places: Mapping[int, Mapping[int, Place]], telling: int) -> None:
         """As `FetchListener.on_assigned`."""
-        self._tell(lambda: self._begin_takeover(places))
+        self._tell(lambda: self._begin_takeover(places, telling))
 
     def on_revoked(self, tasks: frozenset[int], budget_s: float) -> None:
         """As `FetchListener.on_revoked`."""
-        self._wait_for(lambda: self._takeover.release(tasks, budget_s), budget_s)
+        self._wait_for(lambda: self._takeover.release(tasks, budget_s - min(GRACE_S, budget_s / 4)), budget_s)
 
     def on_lost(self, tasks: frozenset[int]) -> None:
         """As `FetchListener.on_lost`."""
@@ -181,7 +187,7 @@ class Group:
             return
         try:
             self._unsettled = asyncio.run_coroutine_threadsafe(work(), self._loop)
-            self._unsettled.result(budget_s + GRACE_S)
+            self._unsettled.result(budget_s)
         except (RuntimeError, TimeoutError, CancelledError) as exc:
             log.warning("group.unsettled", group=self._topics.group, reason=str(exc) or type(exc).__name__)
 
@@ -201,15 +207,28 @@ class Group:
             self._manifold.intakes[inlet.slot].is_eof = True
         self._manifold.check_end()
 
-    def _begin_takeover(self, places: Mapping[int, Mapping[int, Place]]) -> None:
-        self._takeover.want(places)
+    def _begin_takeover(self, places: Mapping[int, Mapping[int, Place]], telling: int) -> None:
+        self._takeover.want(places, telling)
         task = self._loop.create_task(self._take_over(places))
         self._takeovers.add(task)
         task.add_done_callback(self._takeovers.discard)
 
     async def _take_over(self, places: Mapping[int, Mapping[int, Place]]) -> None:
+        said, pause_s = "", PAUSE_S
         try:
-            await self._takeover.take(places)
+            while True:
+                try:
+                    await self._takeover.take(places)
+                    break
+                except BrokerUnreachable as exc:  # it may be back soon; who else could take over waits for it too
+                    if self.is_over:
+                        return
+                    if said != (said := str(exc)):
+                        self.on_fetch_trouble(said)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
         except EngineError as exc:
             if not self.is_over:
                 self._owner.on_broken(exc)
+        if said and self.trouble == said:
+            self.on_fetch_trouble("")

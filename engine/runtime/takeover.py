@@ -51,13 +51,18 @@ class Takeover:
         self.readings, self.tallies = Readings(store), Tallies()
         self._lock = asyncio.Lock()
         self._wanted: dict[int, Places] = {}
-        """What the group has given: a task that it takes away again is not restored to its end."""
+        """What the group has given and is not read yet: a task that it takes away again is not restored to its end."""
+        self._tellings: dict[int, int] = {}
+        """By task the number of what the fetcher said of it last."""
         self._parked: dict[int, dict[int, InputFence]] = {}
         """Tasks that the group took away to give them out anew, by slot where they stand: jets have their state."""
+        self._is_fresh = False
+        """Whether a task was taken over that nobody had before, and where it begins is not committed yet."""
 
-    def want(self, places: Mapping[int, Places]) -> None:
+    def want(self, places: Mapping[int, Places], telling: int) -> None:
         """Note what the group has given; `take` takes it over."""
         self._wanted |= places
+        self._tellings |= dict.fromkeys(places, telling)
 
     def unwant(self, tasks: Iterable[int]) -> None:
         """Note what the group has taken away: a takeover that is under way ends soon."""
@@ -73,6 +78,8 @@ class Takeover:
     async def take(self, places: Mapping[int, Places]) -> None:
         """Take over what the group has given, unless it takes it away meanwhile.
 
+        When this raises, it can be called again with the same places: what was taken over by then is left alone.
+
         Raises
         ------
         OffsetsDisagree
@@ -83,15 +90,21 @@ class Takeover:
             It cannot be read.
         """
         async with self._lock:
+            # Lanes of an assignment that does not hold any more: nothing came on them, and they begin elsewhere.
+            lanes = {lane.task for lane in self._manifold.lanes.values()}
+            if old := {task for task in lanes.intersection(places) if self._is_wanted(task, places[task])}:
+                await self._manifold.drop(old)
             await self._let_go({task for task in self._parked if task not in self._wanted})
             changed = [task for task, its in places.items() if not await self._has_kept(task, its)]
             self.readings.begin(changed)
             try:
-                fresh = [await self._take(task, places[task]) for task in changed]
+                for task in changed:
+                    self._is_fresh |= await self._take(task, places[task])
             finally:
                 await self.readings.drop()
-            if any(fresh):
+            if self._is_fresh:
                 await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
+                self._is_fresh = False
 
     async def release(self, tasks: frozenset[int], budget_s: float) -> None:
         """Finish and commit what jets have of tasks, and let go of them; drop them when that takes too long."""
@@ -114,7 +127,7 @@ class Takeover:
         await self._manifold.drop(tasks)
 
     def _is_wanted(self, task: int, places: Places) -> bool:
-        """Say whether a task is still wanted for the assignment that gave it, and not for a later one."""
+        """Say whether a task is still to be taken over for the assignment that gave it, and not for a later one."""
         return self._wanted.get(task) is places
 
     async def _has_kept(self, task: int, places: Places) -> bool:
@@ -149,8 +162,8 @@ class Takeover:
         known = fence.inputs if fence is not None else {}
         self._begin(task, (known.get(slot) or InputFence(slot, place.offset) for slot, place in places.items()))
         if task == 0 and (fence is None or not fence.has_begun) and self._frames:
-            frames, self._frames = self._frames, ()
-            self._manifold.put_hook_outputs(frames, task)
+            # Each time, until a fence says that it is written: who loses the task before has not written it.
+            self._manifold.put_hook_outputs(self._frames, task)
         log.info("task.restored", task=task, n_records=restoring.n_read, n_keys=n_keys)
         return not all(place.is_committed for place in places.values())
 
@@ -170,7 +183,8 @@ class Takeover:
             lane = Lane(intake.number, task, fence, intake.stream, intake.rejects, self._on_more)
             self.tallies.add(lane)
             self._manifold.add_lanes([lane])
-        self._fetcher.go([task])
+        self._wanted.pop(task, None)
+        self._fetcher.go([task], self._tellings[task])
 
     def _on_more(self, lane: Lane) -> None:
         self._fetcher.more(lane.slot, lane.task)

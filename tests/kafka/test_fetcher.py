@@ -30,9 +30,9 @@ class Listener:
             change()
             self.changed.notify_all()
 
-    def on_assigned(self, places):
+    def on_assigned(self, places, telling):
         self._note(lambda: self.assigned.append(places))
-        self.fetcher.go(places)
+        self.fetcher.go(places, telling)
 
     def on_revoked(self, tasks, budget_s):
         pass
@@ -175,6 +175,28 @@ def test_tasks_that_are_taken_once_more_are_read_again_from_where_the_group_has_
     assert list(listener.assigned[-1]) == [0]
 
 
+def test_a_telling_lets_nothing_be_read_when_there_was_a_later_one(bench):
+    """The takeover for the earlier one has old places; it may end after the later one was told."""
+
+    class Slow(Listener):
+        def on_assigned(self, places, telling):
+            self._note(lambda: self.assigned.append(telling))
+
+    bench.write("prices", 0, numbered(10))
+    listener = Slow()
+    fetcher = bench.fetcher(listener, Inlet(0, "prices", "earliest"))
+    listener.until(lambda: len(listener.assigned) == 1)
+    fetcher.retake({0})
+    listener.until(lambda: len(listener.assigned) == 2)
+    fetcher.go([0], listener.assigned[0])
+    through = threading.Event()
+    fetcher._commands.put(through.set)
+    assert through.wait(LIMIT_S)
+    assert fetcher._assigned.going == set()
+    fetcher.go([0], listener.assigned[1])
+    listener.until(lambda: listener.values[0, 0] == numbered(10))
+
+
 def test_a_record_over_the_limit_comes_as_its_head_and_a_tombstone_as_nothing(bench):
     bench.write("prices", 0, [b"x" * 5000, None])
     listener = Listener()
@@ -187,7 +209,7 @@ def test_a_record_over_the_limit_comes_as_its_head_and_a_tombstone_as_nothing(be
 
 def test_an_error_of_a_callback_ends_the_fetcher_and_is_told(bench):
     class Faulty(Listener):
-        def on_assigned(self, places):
+        def on_assigned(self, places, telling):
             raise ValueError("no")
 
     listener = Faulty()

@@ -72,7 +72,7 @@ class Fetcher:
     def __init__(self, *, is_eager):
         self.is_eager, self.going = is_eager, []
 
-    def go(self, tasks):
+    def go(self, tasks, telling):
         self.going += tasks
 
     def more(self, slot, task):
@@ -88,7 +88,7 @@ class Scene:
 
     async def give(self, *tasks, at, is_committed=True):
         places = {task: {0: Place(at, is_committed), 2: Place(at, is_committed)} for task in tasks}
-        self.takeover.want(places)
+        self.takeover.want(places, 1)
         await self.takeover.take(places)
 
 
@@ -193,7 +193,7 @@ def test_a_task_that_is_taken_away_while_its_state_is_read_is_not_begun():
     async def test():
         scene = Scene(Restoring({0: 5, 2: 5}))
         places = {0: {0: Place(5, is_committed=True), 2: Place(5, is_committed=True)}}
-        scene.takeover.want(places)
+        scene.takeover.want(places, 1)
         scene.takeover.unwant([0])
         await scene.takeover.take(places)
         assert scene.manifold.lanes == {}
