@@ -41,6 +41,10 @@ class Kept(Protocol):
     def job(self) -> str | None:
         """The name of the job in whose folder it is; None where a server says it."""
 
+    @property
+    def changelog(self) -> str | None:
+        """The topic that has the state, where the folder has it not."""
+
     def rows(self, scope: str | None, key: str | None, name: str | None) -> Iterator[Row]:
         """Yield the state, in the order of its keys, as it is read; None is any."""
 
@@ -54,8 +58,15 @@ class Kept(Protocol):
 class KeptInFolder:
     """A job's store, opened to be read."""
 
-    def __init__(self, store: Peek, job: str) -> None:
+    def __init__(self, store: Peek | CommitLog, job: str) -> None:
         self._store, self.job = store, job
+
+    @property
+    def changelog(self) -> str | None:
+        """See `Kept`."""
+        from engine.runtime.topics import changelog_of
+
+        return changelog_of(self._store.job) if self._store.job is not None else None
 
     def rows(self, scope: str | None, key: str | None, name: str | None) -> Iterator[Row]:
         """See `Kept`."""
@@ -86,7 +97,7 @@ class KeptInFolder:
 class KeptByServer:
     """What an engine says that it has committed."""
 
-    job = None
+    job = changelog = None
 
     def __init__(self, verbs: KeptVerbs, n_keys: Callable[[], int | None]) -> None:
         self._verbs, self._n_keys = verbs, n_keys

@@ -13,7 +13,7 @@ import click
 
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
-from engine.cli.jobs import Kept, Row, count_runs, find_job, job_option, open_job, with_kept
+from engine.cli.jobs import Kept, KeptInFolder, Row, count_runs, find_job, job_option, open_job, peek, with_kept
 from engine.cli.printing import counted, output_option, print_table, size_text, talk
 from engine.cli.verb import VerbGroup
 from engine.errors import ConfigError, EngineError, NotBuilt, StateCorrupt
@@ -51,13 +51,15 @@ def show(
 ) -> None:
     """Show the committed state: of each key the variables, their types and sizes.
 
-    It is that of the server, or with --job or --state that in a folder, whether its engine runs or not.
+    It is that of the server, or with --job or --state that in a folder, whether its engine runs or not. Over Kafka a
+    server shows that of the partitions that it reads, one after the other, and a folder has none.
 
     Examples: engine state show
               engine state show --key AAPL --name prices -o json
     """
 
     def print_state(kept: Kept) -> None:
+        refuse_elsewhere(kept)
         shown = _Counter(_of_keys(kept.rows(scope, key, name), limit))
         if form == "json":
             for row in shown:
@@ -158,6 +160,7 @@ def export(desk: Desk, job: str | None, scope: str | None, key: str | None, name
     from engine.state.json_lines import write_failure
 
     def write(kept: Kept) -> None:
+        refuse_elsewhere(kept)
         exported = _Counter(kept.rows(scope, key, name))
         try:
             for row in exported:
@@ -190,6 +193,8 @@ def import_state(desk: Desk, file: BinaryIO, job: str | None, is_merged: bool) -
     from engine.state.json_lines import read_lines
 
     folder = find_job(desk, job)
+    with peek(folder) as store:
+        refuse_elsewhere(KeptInFolder(store, folder.name))
     with open_job(folder) as store:
         fence = _fence_of(store, folder)
         entries = list(read_lines(file, is_keyed=bool(fence.keys)))
@@ -225,20 +230,38 @@ def clear(desk: Desk, job: str | None, is_sure: bool) -> None:
     """Forget what a job has committed: its state, where its streams stood, and what was not scored yet.
 
     The next start begins anew. Its rejects stay; see `engine rejects clear`. The engine must be stopped. A store that
-    is damaged is removed, and its rejects with it.
+    is damaged is removed, and its rejects with it. State in a topic is cleared by `engine stream seek`.
     """
     from engine.state.anew import open_anew
 
     folder = find_job(desk, job)
     question = f"Forget the state of job {folder.name!r} in {desk.state_dir}?"
     try:
-        with open_job(folder):  # refused here while its engine runs, before anybody is asked
+        with open_job(folder) as store:  # refused here while its engine runs, before anybody is asked
+            refuse_elsewhere(KeptInFolder(store, folder.name))
             confirm(question, is_sure=is_sure)
     except StateCorrupt as exc:
         talk(str(exc))
         confirm(question, is_sure=is_sure)
     open_anew(folder, lambda _step: None, talk).close()
     talk(f"Job {folder.name!r} begins anew with its next start.")
+
+
+def refuse_elsewhere(kept: Kept) -> None:
+    """Refuse to look for state in a folder that has none, since a topic has it.
+
+    Raises
+    ------
+    NotBuilt
+        The sentence names the topic.
+    """
+    if kept.changelog is not None:
+        raise NotBuilt(
+            f"The state is in the topic {kept.changelog}, where every engine of its group finds it. A server that works"
+            " shows and exports that of its partitions, engine stream seek shows where it stands, and with --to and"
+            " --clear-state forgets it. To read or change it in the topic itself",
+            f"Job {kept.job!r}",
+        )
 
 
 def is_watched() -> bool:

@@ -114,7 +114,7 @@ class Restoring:
             if self._is_closed:
                 return
             self.n_read, self.is_whole = self.n_total, True
-            changelog.floors[task] = floor
+            changelog.floors[task] = max(floor, changelog.floors.get(task, 0))  # a commit may have begun anew meanwhile
 
     def _waits(self, reason: str) -> None:
         if reason and reason != self.waits_for:

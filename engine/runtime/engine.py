@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from engine import metrics
@@ -496,8 +497,11 @@ class Engine:
         return sum(map(len, found.values()))
 
     def state_entries(self, scope: str = SCRIPT) -> Iterator[Entry]:
-        """Return the committed state."""
-        return self.store.entries(scope)
+        """Return the committed state; where the script's is kept by partition, that of those that are read here."""
+        if scope != SCRIPT or not self.manifold.is_tasked:
+            return self.store.entries(scope)
+        tasks = sorted({task for _, task in list(self.manifold.lanes)})  # a copy: any thread may ask
+        return chain.from_iterable(self.store.entries(scope, task) for task in tasks)
 
     def on_inputs_ended(self) -> None:
         """Finish: nothing will come any more."""

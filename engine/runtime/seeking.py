@@ -9,6 +9,7 @@ from engine.kafka.seeking import seek
 from engine.kafka.standing import Reading, Standing, look
 from engine.kafka.whereabouts import parse_where
 from engine.registry import Library, assemble
+from engine.runtime.topics import default_group
 from engine.state.commits import Fence
 from engine.streams import Stream
 from engine.streams.connecting import connection_of
@@ -50,7 +51,8 @@ def find_reading(
         raise DescriptorError(
             "Transport", f"only a topic has offsets, and this is {stream.transport}", name=stream.name
         )
-    if (found := group or transport.group or model) is None:
+    default = default_group(model, transport.partition) if model is not None else None
+    if (found := group or transport.group or default) is None:
         raise ConfigError("The stream names no Group. Say with --group which one, or with --model whose.")
     if transport.partition is not None and partition not in (None, transport.partition):
         raise ConfigError(f"The stream is partition {transport.partition} alone.")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from engine.errors import SlotsUnfit
 from engine.kafka.connection import Connection, Setting
 from engine.kafka.names import changelog_name, fixed_transactional_id, transactional_id
 from engine.kafka.places import Inlet
 from engine.registry import Model
+from engine.script import inspect_script
 from engine.settings import Settings
-from engine.streams import KafkaTransport, Stream
+from engine.streams import KafkaTransport, Stream, parse_descriptor
 from engine.streams.connecting import connection_of
 
 _SECURITY = ("security.", "sasl.", "ssl.")
@@ -86,17 +88,53 @@ def find_topics(streams: Mapping[int, Stream], model: Model, settings: Settings)
     if not over_kafka:
         return None
     inputs = {slot: stream for slot, stream in sorted(streams.items()) if slot % 2 == 0 and stream.kafka is not None}
+    partition = _one_partition(inputs)
     is_bound = model.script.uses_cells or any(_is_local(what, stream) for what, stream in every)
     return Topics(
         _one_connection([(what, connection_of(transport, settings.secrets_dir)) for what, _, transport in over_kafka]),
-        _one_group(inputs, model.script.name),
+        _one_group(inputs, default_group(model.script.name, partition)),
         _inlets(inputs),
         tuple(dict.fromkeys(transport.topic for what, _, transport in over_kafka if _is_output(what))),
-        _one_partition(inputs),
+        partition,
         is_bound=is_bound,
         has_changelog=is_bound or not model.script.is_stateless or model.script.begin is not None,
         model=model.script.name,
     )
+
+
+def changelog_of(job: Mapping[str, Any]) -> str | None:
+    """Return the topic with the state of a job, as its store keeps what it runs; None where the store has the state.
+
+    Parameters
+    ----------
+    job : mapping
+        What `engine.runtime.job.Job.dump` returned.
+    """
+    if job["model"] is None:
+        return None
+    over_kafka = {
+        one["slot"]: transport
+        for one in job["attached"]
+        if isinstance(transport := parse_descriptor(dict(one["stream"]["descriptor"])).transport, KafkaTransport)
+    }
+    model = job["model"]["name"]
+    script = inspect_script(job["model"]["source"], model)
+    if not over_kafka or (script.is_stateless and script.begin is None and not script.uses_cells):
+        return None
+    read = [transport for slot, transport in over_kafka.items() if slot % 2 == 0]
+    named = next((transport.group for transport in read if transport.group), None)
+    partition = next((transport.partition for transport in read), None)
+    return changelog_name(named or default_group(model, partition), model)
+
+
+def default_group(model: str, partition: int | None) -> str:
+    """Return the consumer group of inputs that name none.
+
+    >>> default_group("average", None), default_group("average", 3)
+    ('average', 'average-3')
+    """
+    # A partition that is read alone is read outside of the balance: members of the group would have it a second time.
+    return model if partition is None else f"{model}-{partition}"
 
 
 def _with_rejects(streams: Mapping[int, Stream]) -> Iterator[tuple[str, Stream]]:

@@ -236,6 +236,26 @@ def test_an_import_into_a_job_without_a_commit_is_refused(command: Any, fill: Fi
     assert "has committed nothing yet" in ran.err
 
 
+@pytest.mark.parametrize("words", [["show"], ["export"], ["import", "no.jsons"], ["clear", "--yes"]])
+def test_state_that_a_topic_has_is_not_looked_for_in_the_folder(
+    command: Any, fill: Fill, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "no.jsons").write_text("")
+    words = [str(tmp_path / word) if word == "no.jsons" else word for word in words]
+    folder = fill()
+    transport = {"Type": "Kafka", "BootstrapServers": ["b"], "Topic": "t", "Group": "prices"}
+    source = "n = 0\ndef action(x):\n    global n\n    n += x\n    yield n\n"
+    store = SqliteStore(folder)
+    attached = [{"slot": 0, "stream": {"descriptor": {"Transport": transport, "Encoding": "json"}}}]
+    store.set_job({"model": {"name": "average", "source": source}, "attached": attached}).result()
+    store.close()
+    ran = command("state", *words)
+    assert ran.code == 3, ran.err
+    assert "topic prices-average-changelog" in ran.err
+    assert "engine stream seek" in ran.err
+    assert len(entries_of(folder)) == len(ENTRIES)
+
+
 def test_clear_forgets_all_but_the_rejects(command: Any, fill: Fill) -> None:
     folder = fill()
     ran = command("state", "clear", "--yes")

@@ -584,3 +584,14 @@ def test_rejects_of_a_topic_are_not_scored_with_the_state_of_another_partition(r
         assert not engine.manifold.delivery.replaying
 
     within(test)
+
+
+def test_the_state_of_all_partitions_that_are_read_here_is_shown(rig, within):
+    async def test():
+        engine, partitions, _, _ = await begin(rig, SUM, [[b"1"], [b"5"]])
+        assert list(engine.state_entries()) == []
+        await partitions.take([0, 1])
+        await until(lambda: partitions.is_through([0, 1]))
+        await until(lambda: {entry.task: unpack(entry.value) for entry in engine.state_entries()} == {0: 1, 1: 5})
+
+    within(test)

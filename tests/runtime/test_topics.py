@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import SlotsUnfit
 from engine.registry import from_path
-from engine.runtime.topics import find_topics
+from engine.runtime.topics import changelog_of, find_topics
 from engine.settings import Settings
 from engine.streams import parse_descriptor, resolve_stream
 
@@ -102,3 +102,22 @@ def test_where_a_new_group_begins_is_the_end_unless_the_stream_says_so(tmp_path)
     assert found(tmp_path, {0: topic("a", skip="earliest"), 1: topic("b")}).inlets[0].first == "earliest"
     assert found(tmp_path, {0: topic("a", skip=7), 1: topic("b")}).inlets[0].first == 7
     assert found(tmp_path, {0: topic("a", MaxWaitTime=1500), 1: topic("b")}).inlets[0].max_wait_s == 1.5
+
+
+@pytest.mark.parametrize(
+    ("source", "streams", "changelog"),
+    [
+        (COUNTING, {0: topic("a"), 1: topic("b")}, "average-average-changelog"),
+        (COUNTING, {0: topic("a", Group="prices"), 1: topic("b")}, "prices-average-changelog"),
+        (COUNTING, {0: topic("a", Partition=3), 1: topic("b")}, "average-3-average-changelog"),
+        (COUNTING, {0: REST, 1: topic("b")}, "average-average-changelog"),
+        (COUNTING, {0: REST, 1: FILE}, None),
+        (PLAIN, {0: topic("a"), 1: topic("b")}, None),
+    ],
+)
+def test_a_job_that_is_kept_says_which_topic_has_its_state(tmp_path, source, streams, changelog):
+    attached = [{"slot": slot, "stream": {"descriptor": descriptor}} for slot, descriptor in streams.items()]
+    assert changelog_of({"model": {"name": "average", "source": source}, "attached": attached}) == changelog
+    topics = found(tmp_path, streams, source)
+    if changelog is not None:
+        assert topics.changelog == changelog
