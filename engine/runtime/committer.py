@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine import metrics
@@ -15,7 +15,7 @@ from engine.record import Outgoing
 from engine.registry import Model
 from engine.runtime.gathering import gather
 from engine.runtime.intake import Intake
-from engine.runtime.interval import Interval, Yield
+from engine.runtime.interval import Hook, Interval, Yield
 from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
 from engine.runtime.rejects import pack_reject
@@ -46,6 +46,8 @@ class Target:
         The partitions of inputs that the engine owns.
     tasks : collection of int, optional
         Whose state it is; None where tasks have none of their own.
+    hooks : mapping of int to Hook
+        By task, what ``begin()`` gave and is not committed.
     membership : object
         What proves that the engine owns its tasks.
     is_finished : bool
@@ -58,6 +60,7 @@ class Target:
     outlets: Sequence[Outlet]
     lanes: Sequence[Lane] = ()
     tasks: Collection[int] | None = None
+    hooks: Mapping[int, Hook] = field(default_factory=dict)
     membership: Any = None
     is_finished: bool = False
 
@@ -265,7 +268,7 @@ class Committer:
             inputs=inputs,
             outputs=outputs,
             is_finished=target.is_finished,
-            tasks=_task_fences(found, target.lanes),
+            tasks=_task_fences(found, target),
         )
 
 
@@ -283,17 +286,19 @@ def _outputs_by_outlet(found: Yield, outlets: Sequence[Outlet]) -> dict[Outlet, 
     return by_outlet
 
 
-def _task_fences(found: Yield, lanes: Sequence[Lane]) -> dict[int, TaskFence]:
+def _task_fences(found: Yield, target: Target) -> dict[int, TaskFence]:
     inputs: dict[int, dict[int, InputFence]] = {}
-    for lane in lanes:
+    for lane in target.lanes:
         progress = found.inputs.get(lane)
         inputs.setdefault(lane.task, {})[lane.slot] = progress.fence if progress is not None else lane.fence
-    return {task: TaskFence(fences) for task, fences in inputs.items()}
+    waiting = {task for task, hook in target.hooks.items() if hook not in found.hooks}
+    return {task: TaskFence(fences, task not in waiting) for task, fences in inputs.items()}
 
 
 def _check_owned(found: Yield, target: Target) -> None:
     """Raise CommitAborted if what was scored is of a partition that is the engine's no more."""
     lost = {intake.task for intake in found.inputs if isinstance(intake, Lane) and intake not in target.lanes}
+    lost |= {hook.task for hook in found.hooks if hook.task is not None and hook not in target.hooks.values()}
     if lost:
         tasks = ", ".join(map(str, sorted(lost)))
         raise CommitAborted(f"partition {tasks} of the input is not this engine's any more")

@@ -45,6 +45,8 @@ class Yield:
     outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
     """What these records carry, by those output slots whose streams take it."""
     inputs: dict[Intake | Lane, Progress] = field(default_factory=dict)
+    hooks: list[Hook] = field(default_factory=list)
+    """Those that go with a task."""
     rejects: list[tuple[Intake | Lane, Reject, Outgoing]] = field(default_factory=list)
     """With what the record carried."""
     answers: list[Answer] = field(default_factory=list)
@@ -77,8 +79,8 @@ class Interval:
         self.output_bytes += work.output_bytes
         self.is_pressing |= work.caller is None or bool(work.outputs) or work.answer is not None
 
-    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
-        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's to give."""
+    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> Hook | None:
+        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's; return it, if any."""
         hook = Hook(task=task)
         for frame in frames:
             for index, (value, slot) in enumerate(zip(frame.values, frame.slots, strict=True)):
@@ -86,9 +88,11 @@ class Interval:
                 carried = Outgoing(task=task or 0)._replace(**frame.labels.get(index, {}))
                 hook.outgoing.setdefault(slot, []).append(carried)
                 self.output_bytes += len(value)
-        if hook.outputs:
-            self._items.append(hook)
-            self.is_pressing = True
+        if not hook.outputs:
+            return None
+        self._items.append(hook)
+        self.is_pressing = True
+        return hook
 
     def take_back(self) -> list[Work]:
         """Forget the works and return them; what hooks gave stays."""
@@ -142,6 +146,8 @@ class Interval:
                     found.outgoing.setdefault(slot, []).extend(known)
             if isinstance(item, Work):
                 _add_input(found, item, policies.get(item.slot, "stop"))
+            elif item.task is not None:
+                found.hooks.append(item)
         return found
 
 

@@ -15,7 +15,7 @@ from engine.runtime.cells import Cells
 from engine.runtime.committer import Committer, Readers, Target
 from engine.runtime.cut import Cut
 from engine.runtime.info import Figures
-from engine.runtime.interval import Interval, Yield
+from engine.runtime.interval import Hook, Interval, Yield
 from engine.runtime.jets import Jet
 from engine.runtime.steps import Step
 from engine.runtime.work import Work, refuse
@@ -171,9 +171,9 @@ class Ledger:
         self.n_scored += 1
         self._open.add(work)
 
-    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> None:
-        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's to give."""
-        self._open.add_hook(frames, task)
+    def add_hook(self, frames: Iterable[OutputFrame], task: int | None = None) -> Hook | None:
+        """Take what ``begin()`` or ``end()`` gave, as the engine of a task if it is one's; return it, if any."""
+        return self._open.add_hook(frames, task)
 
     def force(self) -> None:
         """Commit soon, even if there is nothing new to say."""

@@ -99,6 +99,8 @@ class Ownership:
         return leaving
 
     def _has_uncommitted(self, lanes: set[Lane]) -> bool:
+        if any(lane.task in self._tasks.hooks for lane in lanes):
+            return True
         works = [*self._manifold.ledger.works, *self._manifold.line.sent_works]
         return any(work.intake in lanes and not self._tasks.is_void(work) for work in works)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from engine.runtime.interval import Hook
 from engine.runtime.lanes import Lane
 from engine.runtime.work import Work
 
@@ -14,6 +15,8 @@ class Tasks:
     def __init__(self) -> None:
         self.lanes: dict[tuple[int, int], Lane] = {}
         """By slot and task."""
+        self.hooks: dict[int, Hook] = {}
+        """By task that is owned, what ``begin()`` gave, until it is committed."""
         self._owned: dict[int, object] = {}
         self._leaving: dict[int, object] = {}
 
@@ -40,6 +43,10 @@ class Tasks:
         """Take records of these."""
         for lane in lanes:
             self.lanes[lane.slot, lane.task] = lane
+
+    def confirm(self, hooks: Iterable[Hook]) -> None:
+        """Note that what ``begin()`` gave is committed."""
+        self.hooks = {task: hook for task, hook in self.hooks.items() if hook not in hooks}
 
     def takes(self, lane: Lane) -> bool:
         """Say whether records of a lane are taken: it is there, and does not go."""
@@ -81,5 +88,6 @@ class Tasks:
         """Let go of tasks and their lanes."""
         self.lanes = {place: lane for place, lane in self.lanes.items() if lane.task not in tasks}
         for task in tasks:
+            self.hooks.pop(task, None)
             self._owned.pop(task, None)
             self._leaving.pop(task, None)
