@@ -592,13 +592,20 @@ class EngineFenced(StateError):
     ----------
     name : str
         The name.
+    is_fixed : bool
+        It is that of a partition which is read alone.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, is_fixed: bool = False) -> None:
+        self.name, self.is_fixed = name, is_fixed
         super().__init__(
-            f"Another engine works under the name {name!r}, and this one was shut out. Stop one of them, or give it"
-            " another name with --instance."
+            f"Another engine works under the name {name!r}, and this one was shut out. "
+            + (
+                "It is the name of the stream's Partition: either two engines read it, and one of them is to be"
+                " stopped; or engine stream seek has moved its offsets twice, and the engine is to be started again."
+                if is_fixed
+                else "Stop one of them, or give it another name with --instance."
+            )
         )
 
 
@@ -613,18 +620,42 @@ class OffsetsDisagree(StateError):
         The partition.
     group_offset, state_offset : int or None
         Where each of them goes on; None where there is nothing.
+    model : str
+        Whose state it is.
     """
 
     def __init__(
-        self, group: str, topic: str, partition: int, group_offset: int | None, state_offset: int | None
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        group_offset: int | None,
+        state_offset: int | None,
+        model: str = "MODEL",
     ) -> None:
-        self.group, self.topic, self.partition = group, topic, partition
+        self.group, self.topic, self.partition, self.model = group, topic, partition, model
         self.group_offset, self.state_offset = group_offset, state_offset
-        super().__init__(
-            f"Group {group!r} goes on at offset {_offset(group_offset)} of {topic}[{partition}], and the state that was"
-            f" committed belongs to offset {_offset(state_offset)}: somebody has moved one of them. Say which holds"
-            " with: engine stream seek"
-        )
+        place = f"{topic}[{partition}]"
+        seek = f"engine stream seek STREAM --group {group} --model {model} --to"
+        if state_offset is None:
+            sentence = (
+                f"Group {group!r} goes on at offset {group_offset} of {place}, and model {model!r} has no state there:"
+                " so far the group was that of a script without state, or of another program, or the state was"
+                f" deleted. Stop the engines, and let the state begin where the group is: {seek} group"
+            )
+        elif group_offset is None:
+            sentence = (
+                f"The state of model {model!r} belongs to offset {state_offset} of {place}, and group {group!r} has"
+                " committed nothing there: its offsets were deleted, or are too old for the brokers. Stop the engines,"
+                f" and let the group go on where the state is: {seek} state"
+            )
+        else:
+            sentence = (
+                f"Group {group!r} goes on at offset {group_offset} of {place}, and the state that was committed belongs"
+                f" to offset {state_offset}: somebody has moved one of them. Stop the engines, and say which holds:"
+                f" {seek} state, or {seek} group --keep-state"
+            )
+        super().__init__(sentence)
 
 
 class BoundElsewhere(StateError):
@@ -644,10 +675,6 @@ class BoundElsewhere(StateError):
             f"The job of {topic} reads or writes what only one machine has, and is bound to the state directory with"
             f" the id {home}; this one is {other}. Start it with that one, or give its streams another Group."
         )
-
-
-def _offset(offset: int | None) -> str:
-    return "(none)" if offset is None else str(offset)
 
 
 class InvalidTransition(EngineError):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 _SUFFIX = "-changelog"
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")  # what names of topics have not, and the dot
 _FOREIGN_BEHIND = re.compile(r"[^A-Za-z0-9_]")
+_FIXED = re.compile(r"(?<!\.)(?:\.\.)*\.p\d+(?:\.s\d+)+$")
 _ESCAPED = re.compile(r"(?:[A-Za-z0-9_]|\.[.-]|(?:\.[0-9a-f]{2})+)+")
 
 
@@ -58,6 +59,15 @@ def fixed_transactional_id(group: str, model: str, slots: Iterable[int], partiti
     'prices-average.p7.s0.s2'
     """
     return f"{_escape(group)}-{_escape_behind(model)}.p{partition}{''.join(f'.s{slot}' for slot in slots)}"
+
+
+def is_fixed(name: str) -> bool:
+    """Whether a name is what `fixed_transactional_id` gave.
+
+    >>> is_fixed("prices-average.p7.s0.s2"), is_fixed(transactional_id("prices", "average.p7.s0"))
+    (True, False)
+    """
+    return _FIXED.search(name) is not None
 
 
 def _escape(name: str) -> str:

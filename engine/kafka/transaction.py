@@ -14,6 +14,7 @@ from engine.errors import BrokerUnreachable, CommitAborted, CommitUnknown, Engin
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
 from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
+from engine.kafka.names import is_fixed
 from engine.kafka.producing import open_producer, raising
 from engine.log import get_logger
 
@@ -333,7 +334,7 @@ class Transaction:
             before_s, self._fenced_s = self._fenced_s, now_s
             if before_s is not None and now_s - before_s < FENCED_S:
                 self._let_go()
-                raise EngineFenced(self.name)
+                raise EngineFenced(self.name, is_fixed=is_fixed(self.name))
         log.warning("kafka.producer.renewed", name=self.name, reason=error.str() if error is not None else "")
         self._let_go()
         while not self._is_closed:

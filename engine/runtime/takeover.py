@@ -174,7 +174,8 @@ class Takeover:
             known = fence.inputs.get(inlet.slot) if fence is not None else None
             at_state = known.position if known is not None else None
             if at_group != at_state:
-                raise OffsetsDisagree(self._topics.group, inlet.topic, task, at_group, at_state)
+                topics = self._topics
+                raise OffsetsDisagree(topics.group, inlet.topic, task, at_group, at_state, topics.model)
 
     def _begin(self, task: int, fences: Iterable[InputFence]) -> None:
         """Have the records of a task come, from these places on."""

@@ -2,7 +2,7 @@ from itertools import combinations, product
 
 import pytest
 
-from engine.kafka.names import changelog_name, fixed_transactional_id, models_of, transactional_id
+from engine.kafka.names import changelog_name, fixed_transactional_id, is_fixed, models_of, transactional_id
 
 NAMES = ["a", "b", "a-b", "b-a", "a.b", "a_b", "a b", "a..b", "a.-b", "a.20b", "-", ".", "-a", "a-", "ä", "a-changelog"]
 
@@ -31,8 +31,10 @@ def test_no_two_groups_have_one_name(named):
 def test_the_engine_of_a_partition_has_the_name_of_no_other_engine():
     fixed = {fixed_transactional_id(group, model, [0], 1) for group, model in product(NAMES, NAMES)}
     assert len(fixed) == len(NAMES) ** 2
-    named = ["a.p1.s0", "a-0-1", *NAMES]
-    assert not fixed & {transactional_id(group, instance) for group, instance in product(NAMES, named)}
+    others = {transactional_id(group, instance) for group, instance in product(NAMES, ["a.p1.s0", "a-0-1", *NAMES])}
+    assert not fixed & others
+    assert all(map(is_fixed, fixed))
+    assert not any(map(is_fixed, others))
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class Scene:
     def __init__(self, restoring, *, is_eager=True, frames=()):
         self.restoring, self.manifold, self.fetcher = restoring, Manifold(), Fetcher(is_eager=is_eager)
         store = SimpleNamespace(restore=lambda task: self.restoring)
-        topics = SimpleNamespace(inlets=INLETS, has_changelog=True, group="g")
+        topics = SimpleNamespace(inlets=INLETS, has_changelog=True, group="g", model="m")
         self.takeover = Takeover(self.manifold, store, topics, self.fetcher, frames)
 
     async def give(self, *tasks, at, is_committed=True):
@@ -125,11 +125,18 @@ def test_the_last_value_of_each_key_is_restored_and_what_is_forgotten_is_not():
     asyncio.run(test())
 
 
-@pytest.mark.parametrize(("state", "at", "is_committed"), [(5, 6, True), (5, 5, False), (None, 5, True)])
-def test_a_group_that_stands_elsewhere_than_the_state_is_refused(state, at, is_committed):
+@pytest.mark.parametrize(
+    ("state", "at", "is_committed", "words"),
+    [
+        (5, 6, True, "at offset 6 .*belongs to offset 5: somebody .*--to state, or .*--to group --keep-state"),
+        (5, 5, False, "belongs to offset 5 .*has committed nothing .*--group g --model m --to state$"),
+        (None, 5, True, "at offset 5 .*'m' has no state there: .*--group g --model m --to group$"),
+    ],
+)
+def test_a_group_that_stands_elsewhere_than_the_state_is_refused_with_what_mends_it(state, at, is_committed, words):
     async def test():
         scene = Scene(Restoring(None if state is None else {0: state, 2: state}))
-        with pytest.raises(OffsetsDisagree):
+        with pytest.raises(OffsetsDisagree, match=words):
             await scene.give(0, at=at, is_committed=is_committed)
         assert scene.fetcher.going == []
 
