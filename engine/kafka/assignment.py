@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from engine.kafka.places import Inlet, Place, find_places
+from engine.errors import BrokerUnreachable
+from engine.kafka.places import ASK_S, Inlet, Place, find_places
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
@@ -22,10 +23,22 @@ class Assignment:
         The group says what changes; otherwise everything goes and comes with every change.
     limit_s : float
         How long it may take to find out where partitions begin.
+    check : callable
+        Gets the numbers of partitions that are given, and raises what is wrong with them.
     """
 
-    def __init__(self, inlets: Mapping[str, Inlet], limit_s: float, *, is_incremental: bool) -> None:
-        self._inlets, self._limit_s, self._is_incremental = inlets, limit_s, is_incremental
+    def __init__(
+        self,
+        inlets: Mapping[str, Inlet],
+        limit_s: float,
+        *,
+        is_incremental: bool,
+        check: Callable[[Iterable[int]], None] = lambda numbers: None,  # noqa: ARG005
+    ) -> None:
+        self._inlets, self._limit_s, self._is_incremental, self._check = inlets, limit_s, is_incremental, check
+        self.trouble: BrokerUnreachable | None = None
+        """Why nobody says where some partitions begin, while that is so."""
+        self._placeless: set[tuple[str, int]] = set()
         self._places: dict[tuple[str, int], Place] = {}
         self._stale: set[tuple[str, int]] = set()
         """Partitions that stayed when another topic's of the same number went: they may be read beyond their place."""
@@ -50,18 +63,36 @@ class Assignment:
     def add(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> set[int]:
         """Take partitions, none of which is read before `go`; return the tasks that are whole by that.
 
+        Where no broker says where they begin, that is the `trouble`, and to be asked for with `ask_again`.
+
         Raises
         ------
-        BrokerRefused, BrokerUnreachable
-            The brokers do not say where they begin.
+        BrokerRefused
+            The brokers will not say where they begin.
         """
-        self._put(consumer, list(partitions))
+        self._put(consumer, list(partitions), self._limit_s)
+        return self._whole_by_now(consumer, self.tasks)
+
+    def ask_again(self, consumer: Consumer) -> set[int]:
+        """Ask once more where partitions begin of which nobody said so; return as `add`, or none, and raise so."""
+        from confluent_kafka import TopicPartition
+
+        partitions = [TopicPartition(topic, number) for topic, number in sorted(self._placeless)]
+        numbers = {number for _, number in self._placeless}
+        if self._is_incremental:
+            consumer.incremental_unassign(partitions)
+        self._put(consumer, partitions, min(ASK_S, self._limit_s))
+        return self._whole_by_now(consumer, self.tasks - numbers)
+
+    def _whole_by_now(self, consumer: Consumer, known: set[int]) -> set[int]:
+        """Return the tasks that are whole, but for those that are known to be."""
         whole = {number for _, number in self._places if all((topic, number) in self._places for topic in self._inlets)}
-        new, self.tasks = whole - self.tasks, whole
+        new, self.tasks = whole - known - {number for _, number in self._placeless}, whole
         stale = [each for each in self.partitions_of(new) if (each.topic, each.partition) in self._stale]
         if stale:
             consumer.incremental_unassign(stale)
-            self._put(consumer, stale)
+            self._put(consumer, stale, self._limit_s)
+            new -= {number for _, number in self._placeless}
         return new
 
     def begin_removal(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> frozenset[int]:
@@ -76,6 +107,9 @@ class Assignment:
         self.tasks.difference_update(tasks)
         for each in partitions:
             self._places.pop((each.topic, each.partition), None)
+            self._placeless.discard((each.topic, each.partition))
+        if not self._placeless:
+            self.trouble = None
         self._stale.update((topic, task) for task in tasks for topic in self._inlets)
         self._stale &= self._places.keys()
         if self._is_incremental:
@@ -83,17 +117,21 @@ class Assignment:
         else:
             consumer.unassign()
 
-    def begin_anew(self, consumer: Consumer, tasks: frozenset[int]) -> None:
-        """Put all partitions where the group has committed, for tasks that are not to be read before `go`."""
+    def begin_anew(self, consumer: Consumer, tasks: frozenset[int]) -> frozenset[int]:
+        """Put all partitions where the group has committed, for tasks that are not to be read before `go`.
+
+        Returns those of which it is known where they begin, and raises as `add`.
+        """
         self.going -= tasks
         partitions = self.partitions_of(self.tasks)
         if self._is_incremental:
             consumer.incremental_unassign(partitions)
-        self._put(consumer, partitions)
+        self._put(consumer, partitions, self._limit_s)
+        return tasks - {number for _, number in self._placeless}
 
     def go(self, tasks: Iterable[int]) -> set[int]:
         """Note that tasks are read from now on; return those that were not taken away meanwhile."""
-        tasks = self.tasks.intersection(tasks)
+        tasks = self.tasks.intersection(tasks) - {number for _, number in self._placeless}
         self.going |= tasks
         return tasks
 
@@ -107,11 +145,24 @@ class Assignment:
         if partitions := self.partitions_of(tasks):
             consumer.resume(partitions)
 
-    def _put(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _put(self, consumer: Consumer, partitions: list[TopicPartition], limit_s: float) -> None:
         from confluent_kafka import TopicPartition
 
-        places = find_places(consumer, partitions, self._inlets, self._limit_s) if partitions else {}
-        placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
+        keys = {(each.topic, each.partition) for each in partitions}
+        try:
+            self._check({each.partition for each in partitions})
+            places = find_places(consumer, partitions, self._inlets, limit_s) if partitions else {}
+        except BrokerUnreachable as exc:
+            # They are the consumer's all the same: what it has not taken cannot be taken away from it. The offset is
+            # any, since nothing is read from there; without one the consumer looks for one itself.
+            places, placed = {}, [TopicPartition(topic, number, 0) for topic, number in sorted(keys)]
+            self._placeless |= keys
+            self.going -= {number for _, number in keys}
+            self.trouble = exc
+        else:
+            placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
+            self._placeless -= keys
+            self.trouble = self.trouble if self._placeless else None
         if self._is_incremental:
             consumer.incremental_assign(placed)
         else:

@@ -46,6 +46,12 @@ STALL_S = 1.0
 LOOK_S = 1.0
 """How often is looked where the topics end."""
 
+ASK_PAUSE_S = 1.0
+"""How long is waited before brokers are asked again where partitions begin; twice as long each time."""
+
+MAX_ASK_PAUSE_S = 10.0
+"""The longest of these pauses."""
+
 REJOIN_S = 1.0
 """How long an engine waits that was shut out of its group, before it joins again."""
 
@@ -78,6 +84,8 @@ class Fetcher:
         The one partition that is read, whoever else is in the group; None for what the group gives.
     max_record_bytes : int
         A longer record comes as `Oversized`.
+    check : callable
+        Gets the numbers of partitions that the group gives, and raises what is wrong with them; in the fetching thread.
     """
 
     def __init__(
@@ -90,15 +98,17 @@ class Fetcher:
         instance: str = "",
         partition: int | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        check: Callable[[Iterable[int]], None] = lambda numbers: None,  # noqa: ARG005
     ) -> None:
         self._connection, self._group, self._instance, self._partition = connection, group, instance, partition
         self._inlets = {inlet.topic: inlet for inlet in inlets}
         self._topics = {inlet.slot: inlet.topic for inlet in inlets}
-        self._listener, self._max_record_bytes = listener, max_record_bytes
+        self._listener, self._max_record_bytes, self._check = listener, max_record_bytes, check
         self._credit = Credit()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
-        self._stalled_since_s = self._looked_s = 0.0
+        self._stalled_since_s = self._looked_s = self._asked_s = 0.0
+        self._ask_pause_s = ASK_PAUSE_S
         self._silence = Silence(inlets)
         self._mean_bytes = 1.0
         self._trouble = ""
@@ -132,7 +142,7 @@ class Fetcher:
 
     def _nothing_assigned(self) -> Assignment:
         is_incremental = self._connection.has_new_protocol and self._partition is None
-        return Assignment(self._inlets, self.budget_s, is_incremental=is_incremental)
+        return Assignment(self._inlets, self.budget_s, is_incremental=is_incremental, check=self._check)
 
     @property
     def is_eager(self) -> bool:
@@ -253,6 +263,7 @@ class Fetcher:
             self._hand_on(messages)
         self._tell_membership()
         self._consider_silence()
+        self._consider_asking()
         self._look()
 
     def _read(self) -> list[Message]:
@@ -311,8 +322,24 @@ class Fetcher:
             self._is_stalled = False
             self._assigned.resume(self._consumer, self._assigned.going)
 
+    def _consider_asking(self) -> None:
+        """Ask again where partitions begin, if that is not known."""
+        if self._assigned.trouble is None:
+            self._ask_pause_s = ASK_PAUSE_S
+        elif time.monotonic() - self._asked_s >= self._ask_pause_s:
+            self._ask_pause_s = min(2 * self._ask_pause_s, MAX_ASK_PAUSE_S)
+            tasks = self._assigned.ask_again(self._consumer)
+            self._note_asked()
+            if tasks:
+                self._tell_assigned(tasks)
+
+    def _note_asked(self) -> None:
+        self._asked_s = time.monotonic()
+        if self._assigned.trouble is not None:
+            self._tell_trouble(str(self._assigned.trouble))
+
     def _consider_silence(self) -> None:
-        has_joined = self.n_rebalances > 0
+        has_joined = self.n_rebalances > 0 and self._assigned.trouble is None
         is_waiting = not self._is_quiet and self._credit.is_whole and self._assigned.going == self._assigned.tasks
         partitions = {(topic, task) for topic in self._inlets for task in self._assigned.tasks}
         if self._silence.has_come(partitions, is_waiting=has_joined and is_waiting):
@@ -323,7 +350,7 @@ class Fetcher:
         if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
-        if self._trouble:
+        if self._trouble and self._assigned.trouble is None:
             self._look_for_brokers()
         for partition in self._assigned.partitions_of(self._assigned.going):
             _, end = self._consumer.get_watermark_offsets(partition, cached=True)
@@ -349,9 +376,11 @@ class Fetcher:
         if not (tasks := tasks & self._assigned.tasks):
             return
         log.info("group.retaken", group=self._group, tasks=sorted(tasks))
-        self._assigned.begin_anew(self._consumer, tasks)
+        known = self._assigned.begin_anew(self._consumer, tasks)
         self._silence.forget({(topic, task) for topic in self._inlets for task in tasks})
-        self._tell_assigned(tasks)
+        self._note_asked()
+        if known:
+            self._tell_assigned(known)
 
     def _tell_assigned(self, tasks: Iterable[int]) -> None:
         places = self._assigned.places_of(tasks)
@@ -387,6 +416,7 @@ class Fetcher:
         self._count_rebalance()
         new = self._assigned.add(consumer, partitions)
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(self._assigned.tasks))
+        self._note_asked()
         self._tell_assigned(new)
 
     def _unassign(self, consumer: Consumer, partitions: list[TopicPartition], *, is_lost: bool) -> None:

@@ -19,6 +19,7 @@ from engine.kafka.transaction import Transaction
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.group import Group, GroupOwner
+from engine.runtime.growth import Growth, n_tasks_of, purpose_of
 from engine.runtime.manifold import Manifold
 from engine.runtime.topic_sink import TopicSink
 from engine.runtime.topics import Topics, find_topics
@@ -38,6 +39,7 @@ class Opened:
     transaction: Transaction
     store: KafkaLog
     n_partitions: Mapping[str, int]
+    changelog: Changelog | None
 
 
 class Link:
@@ -164,6 +166,7 @@ class Link:
                 instance="" if self._is_volatile else topics.transactional_id(self._instance),
                 partition=topics.partition,
                 max_record_bytes=self._settings.max_record_bytes,
+                check=Growth(topics, n_tasks_of(topics, opened.n_partitions), opened.changelog).check,
             )
 
         self.group = Group(self._manifold, opened.store, topics, self._owner, fetch, frames)
@@ -202,9 +205,9 @@ class Link:
         names = [*(inlet.topic for inlet in topics.inlets), *topics.written]
         with Brokers(topics.connection) as brokers:
             n_partitions = {
-                name: find_topic(brokers, name, _purpose(name, topics)).n_partitions for name in dict.fromkeys(names)
+                name: find_topic(brokers, name, purpose_of(name, topics)).n_partitions for name in dict.fromkeys(names)
             }
-        n_tasks = _n_tasks(topics, n_partitions)
+        n_tasks = n_tasks_of(topics, n_partitions)
         changelog = Changelog(topics.connection, topics.changelog) if topics.has_changelog else None
         if changelog is not None:
             changelog.ensure(n_tasks)
@@ -220,29 +223,4 @@ class Link:
             on_step=self._on_step,
         )
         log.info("kafka.opened", transactional_id=name, changelog=changelog.topic if changelog is not None else None)
-        return Opened(topics, transaction, store, n_partitions)
-
-
-def _purpose(name: str, topics: Topics) -> str:
-    verb = "read" if any(inlet.topic == name for inlet in topics.inlets) else "write to"
-    return f"{verb} topic {name!r}"
-
-
-def _n_tasks(topics: Topics, n_partitions: Mapping[str, int]) -> int:
-    """Return how many tasks there are: the partitions that all inputs have."""
-    counts = {inlet: n_partitions[inlet.topic] for inlet in topics.inlets}
-    if not counts:
-        return 1
-    first, n_tasks = next(iter(counts.items()))
-    for inlet, count in counts.items():
-        if count != n_tasks:
-            raise SlotsUnfit(
-                f"Topic {first.topic!r} on slot {first.slot} has {n_tasks} partitions, and {inlet.topic!r} on slot"
-                f" {inlet.slot} has {count}. The inputs of one job need as many: records of one number are scored with"
-                " one state."
-            )
-    if topics.partition is not None and topics.partition >= n_tasks:
-        raise SlotsUnfit(
-            f"Topic {first.topic!r} has no partition {topics.partition}: its partitions are 0 to {n_tasks - 1}."
-        )
-    return n_tasks
+        return Opened(topics, transaction, store, n_partitions, changelog)
