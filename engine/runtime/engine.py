@@ -514,11 +514,12 @@ class Engine:
         self.link.hush()
         try:
             await self.manifold.drained()
-            self.manifold.is_ending = True
+            self.manifold.is_open, self.manifold.is_ending = False, True  # nothing is scored behind end()
             if crew is not None:
                 await self.manifold.finish(await crew.end())
+            await self.link.leave()  # first: tasks that the group may give yet would find no jet
+            if crew is not None:
                 await crew.stop(crew.jets)
-            await self.link.leave()
         except EngineError as exc:
             self.on_broken(exc)
         if self.state is EngineState.FINISHING:

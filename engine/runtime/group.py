@@ -208,6 +208,8 @@ class Group:
         self._manifold.check_end()
 
     def _begin_takeover(self, places: Mapping[int, Mapping[int, Place]], telling: int) -> None:
+        if self._manifold.is_ending:  # whoever has ended too leaves its tasks: there is nobody here to score them
+            return
         self._takeover.want(places, telling)
         task = self._loop.create_task(self._take_over(places))
         self._takeovers.add(task)
@@ -228,7 +230,7 @@ class Group:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
         except EngineError as exc:
-            if not self.is_over:
+            if not self.is_over and not self._manifold.is_ending:
                 self._owner.on_broken(exc)
         if said and self.trouble == said:
             self.on_fetch_trouble("")

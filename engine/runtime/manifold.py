@@ -272,8 +272,8 @@ class Manifold:
         await self.ownership.drop(frozenset(tasks))
 
     def on_batch(self, intake: Intake | Lane, batch: Batch) -> None:
-        """Queue what a source gave; of a lane that is gone, or goes, nothing is taken."""
-        if isinstance(intake, Lane) and not self.tasks.takes(intake):
+        """Queue what a source gave; of a lane that is gone, or goes, nothing is taken, nor behind ``end()``."""
+        if isinstance(intake, Lane) and (self.is_ending or not self.tasks.takes(intake)):
             return
         if intake.stream.registry is not None:
             batch = join_headers(batch)

@@ -47,6 +47,7 @@ class Store:
 class Manifold:
     crew = SimpleNamespace(model=None)
     owned: frozenset[int] = frozenset()
+    is_ending = False
 
     def __init__(self) -> None:
         self.intakes = {0: SimpleNamespace(number=1, stream=None, rejects=None)}
