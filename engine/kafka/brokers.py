@@ -33,6 +33,8 @@ _PASSING = (
     "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "UNSTABLE_OFFSET_COMMIT",
 )  # fmt: skip
 """What a broker says for a moment of a topic or a group that was just made, or that another broker has taken over."""
+_UNHEARD = ("UNKNOWN_TOPIC_OR_PART", "_NOENT")
+"""What one of several brokers says for a moment of a topic that another one has made."""
 
 
 class Complaints(logging.Handler):
@@ -86,7 +88,13 @@ class Brokers:
         self._complaints = Complaints()
         self._client: AdminClient | None = None
 
-    def ask(self, what: str, question: Callable[[AdminClient, float], Mapping[K, Future[T]]]) -> dict[K, T]:
+    def ask(
+        self,
+        what: str,
+        question: Callable[[AdminClient, float], Mapping[K, Future[T]]],
+        *,
+        is_known: bool = False,
+    ) -> dict[K, T]:
         """Return the answers to a question about several things.
 
         Parameters
@@ -95,6 +103,8 @@ class Brokers:
             What it is about, such as ``look at topic 'prices'``.
         question : callable
             Gets a client and the time that the answer may take, in seconds; returns what will be the answers.
+        is_known : bool
+            The topic is there: a broker that knows nothing of it has not heard yet, and is asked again.
 
         Raises
         ------
@@ -110,7 +120,8 @@ class Brokers:
                 self._wait(answers.values())
                 return {key: answer.result(0) for key, answer in answers.items()}
             except KafkaException as exc:
-                if exc.args[0].name() not in _PASSING or time.monotonic() > until_s:
+                passing = (*_PASSING, *_UNHEARD) if is_known else _PASSING
+                if exc.args[0].name() not in passing or time.monotonic() > until_s:
                     raise self._explain(what, exc) from exc
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc

@@ -78,6 +78,7 @@ class Partition:
                     isolation_level=IsolationLevel.READ_UNCOMMITTED,
                     request_timeout=timeout_s,
                 ),
+                is_known=True,
             )
             return int(next(iter(found.values())).offset)
 
