@@ -130,7 +130,7 @@ def advised(error: StateError, job: Job) -> StateError:
     fix = "Run without --resume to begin anew."
     if isinstance(error, StreamChanged):
         return StreamChanged(error.where, error.reason, fix)
-    return StateIncompatible(error.reason, fix)
+    return StateIncompatible(error.reason, error.fix or fix)
 
 
 def tell_how_to_resume(desk: Desk, job: Job) -> None:

@@ -21,6 +21,7 @@ from engine.registry import Model
 from engine.runtime.group import Group, GroupOwner
 from engine.runtime.growth import Growth, n_tasks_of, purpose_of
 from engine.runtime.manifold import Manifold
+from engine.runtime.predecessors import refuse_members, with_saved_state
 from engine.runtime.topic_sink import TopicSink
 from engine.runtime.topics import Topics, find_topics
 from engine.settings import Settings
@@ -35,6 +36,7 @@ log = get_logger(__name__)
 class Opened:
     """What a job over Kafka has open."""
 
+    asked: Topics
     topics: Topics
     transaction: Transaction
     store: KafkaLog
@@ -111,7 +113,7 @@ class Link:
             What was committed cannot be gone on with.
         """
         topics = find_topics(streams, model, self._settings)
-        if self._opened is not None and self._opened.topics == topics:
+        if self._opened is not None and self._opened.asked == topics:
             self.bind()  # what was attached since then
             return
         await self.close()
@@ -207,7 +209,9 @@ class Link:
             n_partitions = {
                 name: find_topic(brokers, name, purpose_of(name, topics)).n_partitions for name in dict.fromkeys(names)
             }
-        n_tasks = n_tasks_of(topics, n_partitions)
+            n_tasks = n_tasks_of(topics, n_partitions)
+            refuse_members(topics, brokers)
+            asked, topics = topics, with_saved_state(topics, brokers, n_tasks)
         changelog = Changelog(topics.connection, topics.changelog) if topics.has_changelog else None
         if changelog is not None:
             changelog.ensure(n_tasks)
@@ -223,4 +227,4 @@ class Link:
             on_step=self._on_step,
         )
         log.info("kafka.opened", transactional_id=name, changelog=changelog.topic if changelog is not None else None)
-        return Opened(topics, transaction, store, n_partitions, changelog)
+        return Opened(asked, topics, transaction, store, n_partitions, changelog)

@@ -8,18 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from engine.channel import OutputFrame
-from engine.errors import EngineError, OffsetsDisagree
+from engine.errors import EngineError, OffsetsDisagree, StateIncompatible
 from engine.kafka.fetcher import Fetcher
 from engine.kafka.log import KafkaLog
 from engine.kafka.places import Place
 from engine.log import get_logger
+from engine.registry import Model
 from engine.runtime.job import check_state
 from engine.runtime.lanes import Lane
 from engine.runtime.manifold import Manifold
 from engine.runtime.restoring import Readings
 from engine.runtime.tallies import Tallies
 from engine.runtime.topics import Topics
-from engine.state.commits import InputFence, TaskFence
+from engine.state.commits import Entry, Fence, InputFence, TaskFence
 
 log = get_logger(__name__)
 
@@ -152,8 +153,8 @@ class Takeover:
         if crew is None or not self._is_wanted(task, places):
             return False
         fence = restoring.fence.tasks.get(task) if restoring.fence is not None else None
-        if restoring.fence is not None:
-            check_state(restoring.fence, crew.model, entries[0] if entries else None)
+        if restoring.fence is not None and entries:  # where it was cleared, nobody's keys matter
+            self._check_state(restoring.fence, crew.model, entries[0])
         if self._topics.has_changelog:
             self._check_agreement(task, fence, places)
         n_keys = await self._manifold.restore(task, entries)
@@ -166,6 +167,14 @@ class Takeover:
             self._manifold.put_hook_outputs(self._frames, task)
         log.info("task.restored", task=task, n_records=restoring.n_read, n_keys=n_keys)
         return not all(place.is_committed for place in places.values())
+
+    def _check_state(self, fence: Fence, model: Model, entry: Entry) -> None:
+        try:
+            check_state(fence, model, entry)
+        except StateIncompatible as exc:
+            topics = self._topics
+            fix = f"engine stream seek STREAM --group {topics.group} --model {topics.model} --to group --clear-state"
+            raise StateIncompatible(exc.reason, f"To forget it, stop the engines, and: {fix}") from exc
 
     def _check_agreement(self, task: int, fence: TaskFence | None, places: Places) -> None:
         for inlet in self._topics.inlets:

@@ -145,9 +145,18 @@ def test_a_group_that_stands_elsewhere_than_the_state_is_refused_with_what_mends
 
 def test_state_that_was_kept_by_another_key_is_refused():
     async def test():
-        scene = Scene(Restoring({0: 5, 2: 5}, keys={0: "symbol"}))
-        with pytest.raises(StateIncompatible, match="symbol on slot 0"):
+        scene = Scene(Restoring({0: 5, 2: 5}, [Entry("script", b"a", "n", b"1")], keys={0: "symbol"}))
+        with pytest.raises(StateIncompatible, match=r"symbol on slot 0.*--group g --model m --to group --clear-state"):
             await scene.give(0, at=5)
+
+    asyncio.run(test())
+
+
+def test_a_script_with_another_key_goes_on_where_the_state_was_cleared():
+    async def test():
+        scene = Scene(Restoring({0: 5, 2: 5}, keys={0: "symbol"}))
+        await scene.give(0, at=5)
+        assert scene.fetcher.going == [0]
 
     asyncio.run(test())
 

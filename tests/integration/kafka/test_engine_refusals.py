@@ -10,6 +10,7 @@ from engine.kafka.groups import move_offsets
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.engines import ROLLING, Reader, Site, by_key, read_all, rolled, write
 
+PLAIN = "def action(x):\n    yield x\n"
 TWO_INPUTS = "# engine.slot.2: in-use\n\n\ndef action(x):\n    yield x\n"
 
 
@@ -95,3 +96,55 @@ def test_a_fixed_partition_is_read_alone_and_gone_on_with(site, kafka, topic, na
     assert (engine := site.start("run", script, stream, site.topic(output))).wait() == 0, engine.said
     expected = rolled(record for record in records if record[0] == 1)
     assert by_key(read_all(kafka, output)) == expected
+
+
+def test_a_fixed_partition_is_not_read_beside_the_engines_of_its_group(site, kafka, topic, name):
+    source, output = topic(2), topic(1)
+    write(kafka, source, [(i % 2, b"k", i) for i in range(10)])
+    script, scores = site.script(PLAIN), site.topic(output)
+    every = site.topic(source, "every", Group=name, SkipToRecord="earliest")
+    alone = site.topic(source, "alone", Group=name, SkipToRecord="earliest", Partition=0, MaxWaitTime=1000)
+    reader = Reader(kafka, output)
+    engine = site.start("run", script, every, scores, state="first")
+    reader.until(10, engine)
+    other = site.start("run", script, alone, scores, state="second")
+    assert other.wait() == 1, other.said
+    assert "engines are in the group, and read it too" in other.said
+    assert "a Group of its own" in other.said
+    engine.send(SIGINT)
+    assert engine.wait() == 130
+    assert (other := site.start("run", script, alone, scores, state="second")).wait() == 0, other.said
+    reader.close()
+    assert len(read_all(kafka, output)) == 10
+
+
+def test_a_script_that_loses_its_state_is_refused_until_the_state_is_cleared(site, kafka, topic, name):
+    source = topic(1)
+    write(kafka, source, [(0, b"k", i) for i in range(10)])
+    stream = site.topic(source, "prices", Group=name, SkipToRecord="earliest", MaxWaitTime=1000)
+    assert (engine := site.start("run", site.script(ROLLING, "m"), stream, "-")).wait() == 0, engine.said
+    script = site.script(PLAIN, "m")
+    engine = site.start("run", script, stream, "-")
+    assert engine.wait() == 6, engine.said
+    assert "The stored value cannot be put back" in engine.said
+    words = ["--group", name, "--model", "m", "--to", "group", "--clear-state"]
+    assert f"engine stream seek STREAM {' '.join(words)}" in engine.said
+    assert (seek := site.start("stream", "seek", stream, *words)).wait() == 0, seek.said
+    assert (engine := site.start("run", script, stream, "-")).wait() == 0, engine.said
+
+
+def test_a_script_that_gets_state_begins_it_where_it_is_told(site, kafka, topic, name):
+    source = topic(1)
+    write(kafka, source, [(0, b"k", i) for i in range(10)])
+    stream = site.topic(source, "prices", Group=name, SkipToRecord="earliest", MaxWaitTime=1000)
+    plain = site.script(PLAIN, "m")
+    assert (engine := site.start("run", plain, stream, "-")).wait() == 0, engine.said
+    script = site.script(ROLLING, "m")
+    engine = site.start("run", script, stream, "-")
+    assert engine.wait() == 6, engine.said
+    words = ["--group", name, "--model", "m", "--to", "group"]
+    assert f"engine stream seek STREAM {' '.join(words)}" in engine.said
+    assert (engine := site.start("run", site.script(PLAIN, "m"), stream, "-")).wait() == 0, engine.said
+    script = site.script(ROLLING, "m")
+    assert (seek := site.start("stream", "seek", stream, *words)).wait() == 0, seek.said
+    assert (engine := site.start("run", script, stream, "-")).wait() == 0, engine.said
