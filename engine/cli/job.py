@@ -154,9 +154,11 @@ def perform(
     StateError
         What the store keeps is damaged, or does not fit the script or the streams any more.
     KeyboardInterrupt
-        Ctrl-C; what was written until then is whole records.
+        Ctrl-C or SIGTERM; what was written until then is whole records.
     """
     before = signal.getsignal(signal.SIGINT)
+    # Whoever ends a container says SIGTERM: a run that is ended so leaves its consumer group in order, too.
+    terminate = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if job.is_inline:
         # The script holds the event loop, so that asyncio's way, to cancel a task, would wait for the whole batch.
         signal.signal(signal.SIGINT, _interrupt)
@@ -164,6 +166,7 @@ def perform(
         return asyncio.run(_perform(job, on_console, on_start, on_tick))
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -57,8 +57,12 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("options", [[], ["--inline"]])
-def test_ctrl_c_ends_a_run_with_130_and_leaves_whole_records(sample: Path, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGINT, []), (signal.SIGINT, ["--inline"]), (signal.SIGTERM, [])]
+)
+def test_ctrl_c_ends_a_run_with_130_and_leaves_whole_records(
+    sample: Path, number: signal.Signals, options: list[str]
+) -> None:
     pipe = subprocess.PIPE
     command = [*ENGINE, "run", "echo.py", "-", "out.jsons", *options]
     with subprocess.Popen(command, cwd=sample, env=environ(), stdin=pipe, stderr=pipe) as ran:
@@ -71,7 +75,7 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_whole_records(sample: Path, optio
         ran.stdin.flush()
         said = iter(ran.stderr.readline, b"")
         assert next(line for line in said if not is_promise(line)) == b"at work\n"
-        ran.send_signal(signal.SIGINT)
+        ran.send_signal(number)
         ran.wait(timeout=20)  # far less than the 90 s that the records would take
         err = ran.stderr.read()
     assert ran.returncode == 130
