@@ -92,6 +92,7 @@ class Committer:
     ) -> None:
         self.store = store
         self._readers, self._on_step, self._is_synced = readers, on_step, is_synced
+        self._order = asyncio.Lock()  # a fence says what comes behind the one before
         self.is_anew = False
         """Whether the next commit forgets the state of before: it was another model's."""
         self.committed_s: float | None = None
@@ -108,13 +109,17 @@ class Committer:
         """The last committed one."""
         return self.store.fence
 
-    async def pin(self, target: Target, *, has_begun: bool) -> None:
+    async def pin(
+        self, look: Callable[[], Target], on_aborted: Callable[[CommitAborted], None], *, has_begun: bool
+    ) -> None:
         """Commit where everything stands, before anything is written that is not there yet.
 
         Parameters
         ----------
-        target : Target
-            What is attached.
+        look : callable
+            Returns what is attached and owned, as of when it is called.
+        on_aborted : callable
+            Called with the reason before it is tried again: there is nothing in it that could be done again.
         has_begun : bool
             What ``begin()`` gave is written.
 
@@ -123,18 +128,24 @@ class Committer:
         StoreFailed
             It cannot be kept.
         """
-        for outlet in target.outlets:
+        while True:
+            try:
+                async with self._order:
+                    await self._pin(look, has_begun=has_begun)
+            except CommitAborted as exc:
+                on_aborted(exc)
+                await self._wait(exc)
+            else:
+                return
+
+    async def _pin(self, look: Callable[[], Target], *, has_begun: bool) -> None:
+        for outlet in look().outlets:
             outlet.fence = await outlet.flush(0)
+        target = look()
         fence = replace(self._fence(Yield(), {}, target), has_begun=has_begun)
         commit = Commit(fence=fence, is_synced=self._is_synced(), is_anew=self.is_anew, membership=target.membership)
         try:
-            while True:
-                try:
-                    await self._keep(commit)
-                except CommitAborted as exc:  # there is nothing in it that could be done again
-                    await self._wait(exc)
-                else:
-                    break
+            await self._keep(commit)
         finally:
             self.is_storing = False
         self.is_anew = False
@@ -169,6 +180,12 @@ class Committer:
         StoreFailed
             They cannot be kept.
         """
+        async with self._order:
+            return await self._commit(interval, entries, look, is_forced=is_forced)
+
+    async def _commit(
+        self, interval: Interval, entries: Sequence[Entry], look: Callable[[], Target], *, is_forced: bool
+    ) -> Yield:
         started_s = time.perf_counter()
         target = look()
         label_slots = {outlet.slot for outlet in target.outlets if outlet.wants_labels}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Protocol
 
 from engine import metrics
@@ -425,7 +426,8 @@ class Manifold:
 
     async def pin(self, *, has_begun: bool) -> None:
         """Commit where all streams stand, before anything is scored; raises `StoreFailed`."""
-        await self.ledger.committer.pin(self.target(is_finished=False), has_begun=has_begun)
+        look = partial(self.target, is_finished=False)
+        await self.ledger.committer.pin(look, self.rewind.on_pin_aborted, has_begun=has_begun)
 
     async def finish(self, frames: Iterable[OutputFrame]) -> None:
         """Commit what ``end()`` gave, and that nothing comes any more; then wait until all of it has left.

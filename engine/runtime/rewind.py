@@ -44,8 +44,7 @@ class Rewind:
             refuse(interval.works, error)
             manifold.on_broken(error)
             return
-        lost = tasks.owned | {lane.task for lane in tasks.lanes.values()} if error.is_lost else frozenset[int]()
-        tasks.drop(lost)
+        lost = self._lose_all() if error.is_lost else frozenset[int]()
         interval.discard(tasks.is_void, lost)
         manifold.ledger.discard(tasks.is_void, lost)
         manifold.ownership.drop_waiting()
@@ -56,6 +55,22 @@ class Rewind:
         manifold.go_on()
         if lost:
             manifold.on_lost(lost)
+
+    def on_pin_aborted(self, error: CommitAborted) -> None:
+        """Let go of what is lost; nothing was scored that is to be done again."""
+        manifold = self._manifold
+        lost = self._lose_all() if error.is_lost else frozenset[int]()
+        manifold.ledger.discard(manifold.tasks.is_void, lost)
+        manifold.ownership.drop_waiting()
+        manifold.go_on()
+        if lost:
+            manifold.on_lost(lost)
+
+    def _lose_all(self) -> frozenset[int]:
+        tasks = self._manifold.tasks
+        lost = tasks.owned | {lane.task for lane in tasks.lanes.values()}
+        tasks.drop(lost)
+        return lost
 
     def do_again(self, jet: Jet | None = None, *, aborted: Interval | None = None) -> None:
         """Take back what is not committed, and have the state of the last commit.
