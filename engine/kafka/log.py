@@ -234,12 +234,14 @@ class KafkaLog(Beside):
         """Write a commit as a transaction, with a trace by which it is found again whether it has come true."""
         fence = commit.fence
         scopes = {entry.scope for entry in commit.entries} - {SCRIPT}
-        is_jobs = bool(self._home or scopes or 0 in tasks or not fence.tasks)
+        # Where something is read, whoever has not task 0 does not know from where on what is kept beside it counts.
+        is_beside = 0 in tasks or (0 in fence.tasks and scopes)
+        is_jobs = bool(self._home or is_beside or not self._topics)
         tasks = tasks or sorted(fence.tasks)  # outputs alone: the group still has a say in whose they are
         offsets = {
             (self._topics[slot], task): one.position for task in tasks for slot, one in fence.tasks[task].inputs.items()
         }
-        trace = Trace(Stamp(self._writer, fence.number), 0 if is_jobs else tasks[0], is_jobs, offsets)
+        trace = Trace(Stamp(self._writer, fence.number), 0 if is_jobs or not tasks else tasks[0], is_jobs, offsets)
         if is_prepared:
             self._local.prepare(commit, trace.dump()).result()
         try:
@@ -248,7 +250,7 @@ class KafkaLog(Beside):
                 floors = {**self._changelog.floors, **anew}
                 job = self._job(fence, scopes) if is_jobs else None
                 self._write(self._changelog.records(commit, tasks, trace.stamp, job=job, floors=floors))
-                if is_prepared:
+                if is_prepared or trace.is_bare:
                     self._write(self._deciding.receipt(trace))
             try:
                 self._transaction.commit(offsets, commit.membership, note_of(trace.stamp))
@@ -270,7 +272,8 @@ class KafkaLog(Beside):
         if not commit.is_anew:
             return {}
         try:
-            return {task: changelog.high(task) for task in list(commit.fence.tasks) or [0]}
+            tasks = commit.fence.tasks if self._topics else [0]  # those of others are not forgotten
+            return {task: changelog.high(task) for task in tasks}
         except BrokerUnreachable as exc:
             raise CommitAborted(exc.reason) from exc
 

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from engine.errors import BoundElsewhere, CommitAborted, DeliveryFailed, EngineFenced, StoreFailed
 from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
+from engine.kafka.forms import JOB_KEY
 from engine.kafka.log import KafkaLog
 from engine.kafka.sink import KafkaSink
 from engine.kafka.transaction import Transaction
@@ -335,6 +336,22 @@ def test_a_job_with_local_streams_is_refused_in_another_store(bench: Bench, tmp_
         bench.log(other, "two", is_bound=True)
     with pytest.raises(BoundElsewhere):
         bench.log(other, "two")
+
+
+def test_an_engine_that_has_not_the_first_task_leaves_alone_what_is_kept_beside_it(bench: Bench) -> None:
+    first, _ = bench.log(bench.store(None), "first")
+    first.commit(bench.commit(1, {0: 1}, [entry(0, b"x", b"1")])).result()
+    changelog = Changelog(bench.connection, bench.changelog)
+    with changelog.partition(0) as partition:
+        before = list(partition.newest({JOB_KEY}))
+    other, sink = bench.log(bench.store(None), "other")
+    for number, tasks in enumerate([{}, {1: 3}, {}], 1):
+        sink.write([b"%d" % number])
+        other.commit(bench.commit(number, tasks, is_anew=number == 3)).result()
+    assert [value for _, _, value in bench.outputs()] == [b"1", b"2", b"3"]
+    assert bench.state(0) == {(b"x", "n"): b"1"}
+    with changelog.partition(0) as partition:
+        assert list(partition.newest({JOB_KEY})) == before
 
 
 def test_of_two_stores_that_ask_for_a_job_at_once_one_gets_it(
