@@ -112,6 +112,8 @@ class Fetcher:
         self._silence = Silence(inlets)
         self._mean_bytes = 1.0
         self._trouble = ""
+        self._fault: BaseException | None = None
+        """What a callback raised, which librdkafka would lose."""
         self._n_tellings = 0
         self._told: dict[int, int] = {}
         """By task the number of the telling that holds: a takeover for an earlier one has old places."""
@@ -259,6 +261,8 @@ class Fetcher:
             messages = []
             if self._is_quiet or not self._credit.wait(POLL_S):
                 self._consider_stall()
+        if self._fault is not None:  # before what the consumer says of partitions that it was not told where to begin
+            raise self._fault
         if messages:
             self._hand_on(messages)
         self._tell_membership()
@@ -405,12 +409,7 @@ class Fetcher:
         try:
             work()
         except BaseException as exc:  # noqa: BLE001 -- it is raised again, by the turn
-            error = exc
-
-            def fail() -> None:
-                raise error
-
-            self._commands.put(fail)
+            self._fault = exc
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._count_rebalance()

@@ -4,6 +4,7 @@ from collections import defaultdict
 import pytest
 from confluent_kafka import Producer
 
+from engine.errors import SlotsUnfit
 from engine.kafka.connection import Connection
 from engine.kafka.fetcher import STALL_S, Fetcher
 from engine.kafka.places import Inlet
@@ -205,6 +206,17 @@ def test_a_record_over_the_limit_comes_as_its_head_and_a_tombstone_as_nothing(be
     large, nothing = listener.values[0, 0]
     assert isinstance(large, Oversized)
     assert (large.size_bytes, nothing) == (5000, b"")
+
+
+def test_what_is_wrong_with_partitions_ends_the_fetcher_before_the_consumer_says_anything_of_them(bench):
+    def refuse(numbers):
+        raise SlotsUnfit(f"Partitions {sorted(numbers)} are too many.")
+
+    listener = Listener()
+    bench.write("prices", 0, numbered(1))
+    bench.fetcher(listener, Inlet(0, "prices", "earliest"), check=refuse)
+    listener.until(lambda: listener.errors)
+    assert isinstance(listener.errors[0], SlotsUnfit)
 
 
 def test_an_error_of_a_callback_ends_the_fetcher_and_is_told(bench):
