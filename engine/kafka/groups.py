@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.errors import BrokerRefused
+from engine.errors import BrokerRefused, BrokerUnreachable
 from engine.kafka.brokers import TIMEOUT_S, Brokers
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.kafka.topics import names_of
 
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
@@ -36,20 +39,34 @@ class Group:
 
 
 def find_group(brokers: Brokers, name: str) -> Group:
-    """Return a group; raises `BrokerRefused` where the user may not see it."""
-    try:
-        found = brokers.ask(
-            f"look at group {name!r}",
-            lambda client, timeout_s: client.describe_consumer_groups(
-                [name], include_authorized_operations=True, request_timeout=timeout_s
-            ),
-        )[name]
-    except BrokerRefused as exc:
-        if "GROUP_ID_NOT_FOUND" in str(exc.__cause__):
-            return Group(name)
-        raise
-    members = tuple(member.group_instance_id or member.member_id for member in found.members)
-    return Group(name, members, names_of(found.authorized_operations))
+    """Return a group; raises `BrokerRefused` where the user may not see it.
+
+    A process of its own asks: an admin client of librdkafka 2.16 ends its process when the broker that it asks does not
+    keep the group any more, and only such a client knows who is in a group. Then it is asked again, by another one.
+    """
+    connection = brokers.connection
+    asked = json.dumps({"servers": connection.servers, "settings": dict(connection.settings), "group": name})
+    until_s = time.monotonic() + TIMEOUT_S
+    while True:
+        child = subprocess.run(
+            [sys.executable, "-P", "-m", "engine.kafka.describing"],
+            input=asked.encode(),
+            capture_output=True,
+            check=False,
+        )
+        if child.returncode == 0:
+            break
+        if time.monotonic() > until_s:
+            raise BrokerUnreachable(
+                connection.servers, f"whoever looks at group {name!r} is ended with {child.returncode}"
+            )
+    said = json.loads(child.stdout)
+    if "refused" in said:
+        raise BrokerRefused(*said["refused"])
+    if "unreachable" in said:
+        raise BrokerUnreachable(*said["unreachable"])
+    operations = said["operations"]
+    return Group(name, tuple(said["members"]), None if operations is None else frozenset(operations))
 
 
 def read_offsets(connection: Connection, group: str, places: Iterable[TopicPartition]) -> list[TopicPartition]:
@@ -81,18 +98,28 @@ def committed_offsets(brokers: Brokers, group: str, topic: str, partitions: Iter
 
 
 def move_offsets(brokers: Brokers, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-    """Let a group go on at other offsets; raises `BrokerRefused` while it has members."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+    """Let a group go on at other offsets; raises `BrokerRefused` while it has members.
 
+    A consumer says it that never joins, for the reason that `read_offsets` has.
+    """
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    connection, what = brokers.connection, f"move the offsets of group {group!r}"
     places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-    what = f"move the offsets of group {group!r}"
-    found = brokers.ask(
-        what,
-        lambda client, timeout_s: client.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], request_timeout=timeout_s
-        ),
-    )[group]
-    _check(found.topic_partitions, what, brokers.connection.servers)
+    until_s = time.monotonic() + TIMEOUT_S
+    consumer = Consumer(connection.consumer(**{"group.id": group}))
+    try:
+        while True:
+            try:
+                found = consumer.commit(offsets=places, asynchronous=False)
+            except KafkaException as exc:
+                if not exc.args[0].retriable() or time.monotonic() > until_s:
+                    raise broker_error(what, exc, connection.servers) from exc
+            else:
+                break
+    finally:
+        consumer.close()
+    _check(found or (), what, connection.servers)
 
 
 def _check(places: Iterable[TopicPartition], what: str, servers: str) -> None:
