@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from engine.errors import BrokerUnreachable, CommitAborted, CommitUnknown, EngineError, EngineFenced
+from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown, EngineError, EngineFenced
+from engine.kafka.brokers import Brokers
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
 from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
 from engine.kafka.names import is_fixed
 from engine.kafka.producing import open_producer, raising
+from engine.kafka.topics import find_topic
 from engine.log import get_logger
 
 log = get_logger(__name__)
@@ -80,6 +82,8 @@ class Transaction:
         self._error: KafkaError | None = None
         self._fatal: KafkaError | None = None
         self._undelivered: tuple[str, KafkaError] | None = None
+        self._topics: set[str] = set()
+        """Where the transaction writes."""
 
     @property
     def is_open(self) -> bool:
@@ -127,6 +131,7 @@ class Transaction:
                 raise self._fail(topic, exc.args[0]) from exc
 
     def _produce(self, producer: Producer, topic: str, records: Iterable[Outbound]) -> None:
+        self._topics.add(topic)
         produce = producer.produce
         for value, key, partition, timestamp_ms, headers in records:
             while True:
@@ -159,6 +164,7 @@ class Transaction:
             raise CommitAborted("it is closed", is_lost=True)
         if self._began_s is None:
             self._undelivered = None
+            self._topics.clear()
             self._began_s = self._clock()
             try:
                 producer.begin_transaction()
@@ -237,7 +243,28 @@ class Transaction:
         if self._undelivered is not None:
             raise KafkaException(self._undelivered[1])
         if n_left:
+            self._look_for_topics()
             raise KafkaException(timed_out(f"{n_left} records are still on the way"))
+
+    def _look_for_topics(self) -> None:
+        """Raise the error of a topic that is gone: librdkafka asks for minutes to write to it, and not whether it is.
+
+        Raises
+        ------
+        KafkaException
+            The broker's own error.
+        """
+        with Brokers(self.connection, _STEP_S) as brokers:
+            for topic in sorted(self._topics):
+                try:
+                    find_topic(brokers, topic)
+                except BrokerRefused as exc:
+                    cause = exc.__cause__
+                    if isinstance(cause, KafkaException) and is_refused(cause.args[0]):
+                        self._undelivered = topic, cause.args[0]
+                        raise KafkaException(cause.args[0]) from exc
+                except BrokerUnreachable:
+                    return
 
     def _end(self, producer: Producer) -> None:
         """Tell the broker to commit. An error, once it was told, leaves open whether it did."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, DeliveryFailed
 from engine.kafka import producing
 from engine.kafka.connection import Connection
+from engine.kafka.errors import broker_error
 from engine.kafka.transaction import Transaction
 
 
@@ -138,3 +140,41 @@ def test_brokers_that_do_not_answer_are_named() -> None:
     transaction = Transaction(Connection("127.0.0.1:1"), "nobody")
     with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1:"):
         transaction.init(0.5)
+
+
+class Stuck:
+    """A producer whose records stay on the way."""
+
+    def __init__(self, producer: Any) -> None:
+        self._producer = producer
+
+    def flush(self, _timeout_s: float) -> int:
+        return 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+
+def test_a_topic_that_is_gone_is_named_when_its_records_stay_on_the_way(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Librdkafka goes on asking to write to it for as long as it takes until it hears of it by chance."""
+    asked: list[str] = []
+
+    def find_topic(_brokers: object, name: str) -> None:
+        asked.append(name)
+        if name == "gone":
+            cause = KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+            raise broker_error("look at topic 'gone'", cause) from cause
+
+    monkeypatch.setattr("engine.kafka.transaction.find_topic", find_topic)
+    producer: Any = Stuck(transaction._producer)
+    transaction._producer = producer
+    transaction.produce("there", b"a")
+    with pytest.raises(CommitAborted, match="still on the way"):
+        transaction.commit({})
+    transaction._producer = producer
+    transaction.produce("gone", b"a")
+    with pytest.raises(DeliveryFailed, match=r"gone.*no such topic"):
+        transaction.commit({})
+    assert asked == ["there", "gone"]
