@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import chain
 
 from engine.kafka.log import KafkaLog
 from engine.registry import Model
@@ -21,7 +22,7 @@ async def check_saved(manifold: Manifold, model: Model) -> None:
     """Refuse a model that cannot go on with the state of the one of the same name; tasks are looked at one by one."""
     fence = manifold.store.fence
     if fence is not None and fence.model == model.script.name and not manifold.is_tasked:
-        check_state(fence, model, next(iter(await _entries(manifold.store)), None))
+        check_state(fence, model, next(iter(await _entries(manifold.store, SCRIPT)), None))
 
 
 async def saved_for(manifold: Manifold, model: Model) -> Iterable[Entry] | None:
@@ -32,13 +33,14 @@ async def saved_for(manifold: Manifold, model: Model) -> Iterable[Entry] | None:
     if fence.model != model.script.name:
         manifold.ledger.committer.is_anew = True
         return None
-    return () if manifold.is_tasked else await _entries(manifold.store)
+    return () if manifold.is_tasked else await _entries(manifold.store, SCRIPT)
 
 
-async def _entries(store: CommitLog) -> Iterable[Entry]:
+async def _entries(store: CommitLog, *scopes: str) -> Iterable[Entry]:
+    entries = chain.from_iterable(map(store.entries, scopes))
     if isinstance(store, KafkaLog):  # it reads a topic, which nobody on the loop may wait for
-        return await asyncio.to_thread(lambda: list(store.entries()))
-    return store.entries()
+        return await asyncio.to_thread(list, entries)
+    return entries
 
 
 async def take_over(manifold: Manifold, record: JobRecord, crew: Crew) -> None:
@@ -62,8 +64,7 @@ async def begin(manifold: Manifold, berths: Berths, record: JobRecord, link: Lin
     frames = await crew.begin(crew.jets)
     fence = manifold.store.fence
     if fence is not None and fence.model == crew.model.script.name:
-        scopes = (scope for scope in manifold.store.scopes() if scope != SCRIPT)
-        manifold.cells.load(entry for scope in scopes for entry in manifold.store.entries(scope))
+        manifold.cells.load(await _entries(manifold.store, *(one for one in manifold.store.scopes() if one != SCRIPT)))
     else:
         fence = None
     if manifold.is_tasked:

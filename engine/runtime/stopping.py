@@ -58,10 +58,10 @@ async def shut(manifold: Manifold, link: Link, crews: Iterable[Crew], error: Eng
     await manifold.ledger.close()
     await asyncio.gather(
         *(_stop_intake(intake) for intake in manifold.sources),
-        *(close_outlet(outlet) for outlet in manifold.all_outlets),
         *(crew.abandon() for crew in crews),
+        link.close(),  # before the outlets: what one does in a transaction ends with it, and else waits for a broker
     )
-    await link.close()
+    await asyncio.gather(*(close_outlet(outlet) for outlet in manifold.all_outlets))
 
 
 async def _stop_intake(intake: Intake) -> None:
