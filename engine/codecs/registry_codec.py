@@ -135,7 +135,7 @@ def join_headers(batch: Batch) -> Batch:
 
     >>> batch = Batch([b"datum"], [1], [Label(headers=(("__value_schema_id", bytes(5)),))])
     >>> join_headers(batch).values[0][5:], join_headers(batch).labels
-    (b'datum', [Label(key=None, timestamp_ms=None, headers=())])
+    (b'datum', [Label(key=None, timestamp_ms=None, headers=(), task=0)])
     """
     if batch.labels is None or not any(label.headers for label in batch.labels):
         return batch
