@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from engine.errors import BrokerRefused, CommitUnknown, ConfigError, EngineError
 from engine.kafka.brokers import Brokers
-from engine.kafka.changelog import Changelog
+from engine.kafka.changelog import Changelog, latest
 from engine.kafka.connection import Connection
 from engine.kafka.forms import Stamp
 from engine.kafka.groups import find_group, move_offsets
@@ -172,11 +172,7 @@ def _records(changelog: Changelog, fence: Fence, task: int, *, is_kept: bool) ->
 
 
 def _beside_the_script(changelog: Changelog) -> list[Entry]:
-    latest: dict[tuple[str, bytes, str], Entry] = {}
-    for entry in changelog.restore(0):
-        if entry.scope != SCRIPT:
-            latest[entry.scope, entry.key, entry.name] = entry
-    return [entry for entry in latest.values() if entry.value is not None]
+    return [entry for entry in latest(changelog.restore(0)) if entry.scope != SCRIPT]
 
 
 def _membership(connection: Connection, group: str) -> object:

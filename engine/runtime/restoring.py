@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from engine.kafka.changelog import Restoring
+from engine.kafka.changelog import Restoring, latest
 from engine.kafka.log import KafkaLog
 from engine.state.commits import SCRIPT, Entry
 
@@ -45,7 +45,7 @@ class Reading:
         """
         await room.acquire()
         self._started_s = time.monotonic()
-        return await asyncio.to_thread(_latest, self.restoring)
+        return await asyncio.to_thread(_state, self.restoring)
 
 
 class Readings:
@@ -93,12 +93,5 @@ class Readings:
             self._room.release()
 
 
-def _latest(entries: Iterable[Entry]) -> list[Entry]:
-    latest: dict[tuple[str, bytes, str], Entry] = {}
-    for entry in entries:
-        place = entry.scope, entry.key, entry.name
-        if entry.value is None:
-            latest.pop(place, None)
-        else:
-            latest[place] = entry
-    return [entry for entry in latest.values() if entry.scope == SCRIPT]
+def _state(restoring: Restoring) -> list[Entry]:
+    return [entry for entry in latest(restoring) if entry.scope == SCRIPT]
