@@ -154,7 +154,7 @@ def test_state_that_the_script_has_no_name_for_is_refused_with_exit_code_6(folde
     assert ran.returncode == 6, ran.stderr
     assert "'total'" in ran.stderr
     assert "balance" in ran.stderr
-    assert (folder / "out.jsons").read_bytes() == before
+    assert before.startswith((folder / "out.jsons").read_bytes())  # what was not committed may be cut already
     (folder / "sums.py").write_text(SUMS)
     assert engine(folder, *RUN, "--resume").returncode == 0
     assert (folder / "out.jsons").read_text().splitlines() == SCORES
