@@ -19,6 +19,7 @@ The order of a conversation::
                                   <-  OUTPUT      one or more, the last one marked
     COMMIT  its number            ->              (at any place between batches)
                                   <-  CHANGED     one or more, the last one marked: what changed since the last one
+                                  <-  PREDICTORS  (behind a batch) what each predictor did since it was loaded
                                   <-  ASK         (within a batch) what a cell holds, or to change one; or a schema
     REPLY                         ->
     FORGET  tasks                 ->              (at any place between batches: their state goes, and is not CHANGED)
@@ -30,7 +31,8 @@ An engine keeps several batches in flight, and answers come in the order of the 
 
 A *task* is the number whose state a batch reads and changes: of a stream with partitions the partition's, else 0.
 RESTORE says ``[is_last, task, [[key, name, value], ...]]``, RESTORED ``{"task", "n_keys"}``, FORGET ``[task, ...]``;
-CHANGED has entries ``[task, key, name, value or None]``.
+CHANGED has entries ``[task, key, name, value or None]``. PREDICTORS is a list of what
+`engine.inference.Predictor.report` returns.
 """
 
 from engine.channel.cell import Cell, Phase

@@ -20,6 +20,7 @@ class Phase(enum.IntEnum):
     ACTION = 3
     END = 4
     ASK = 5
+    BATCHED = 6
 
 
 class Cell:
@@ -97,5 +98,6 @@ class Cell:
             Phase.BEGIN: "begin()",
             Phase.END: "end()",
             Phase.ASK: "nothing but a question to the schema registry",
+            Phase.BATCHED: "a batched prediction",
         }
         return others.get(self.phase, "nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised whenever a frame changes its meaning: a jet may run another installation's interpreter."""
 
 PIPE_BYTES = 1 << 20
@@ -37,6 +37,7 @@ class Kind(enum.IntEnum):
     ASK = 15
     REPLY = 16
     FORGET = 17
+    PREDICTORS = 18
 
 
 def pack_frame(kind: Kind, *parts: bytes) -> bytes:

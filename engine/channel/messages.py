@@ -26,7 +26,7 @@ from engine.channel.frames import Kind, pack_frame
 
 _BATCH = struct.Struct("<QHHIQII")
 _OUTPUT = struct.Struct("<QIIIIIIQ")
-_SYNCHRONOUS, _KEYS, _TIMESTAMPS = 1, 2, 4
+_SYNCHRONOUS, _KEYS, _TIMESTAMPS, _CAREFUL = 1, 2, 4, 8
 _LAST, _PLAIN, _HALTED = 1, 2, 4
 _NO_KEY, _NO_TIMESTAMP = 2**32 - 1, -(2**63)
 
@@ -108,6 +108,8 @@ class BatchFrame:
         For each record its message's key, where the source knows such a thing.
     timestamps_ms : sequence of int or None, optional
         For each record when it came to be, in milliseconds since 1970, where the source knows such a thing.
+    is_careful : bool
+        The records were in work when a jet ended: they are scored one by one, so that the next end names its cause.
     """
 
     batch: int
@@ -118,10 +120,11 @@ class BatchFrame:
     task: int = 0
     keys: Sequence[bytes | None] | None = None
     timestamps_ms: Sequence[int | None] | None = None
+    is_careful: bool = False
 
     def pack(self) -> bytes:
         """Return the frame."""
-        flags, columns, keys = _SYNCHRONOUS * self.is_synchronous, [], b""
+        flags, columns, keys = _SYNCHRONOUS * self.is_synchronous | _CAREFUL * self.is_careful, [], b""
         if self.keys is not None:
             flags |= _KEYS
             lengths, keys = _packed_keys(self.keys)
@@ -149,7 +152,8 @@ class BatchFrame:
             timestamps_ms = [None if time_ms == _NO_TIMESTAMP else time_ms for time_ms in known]
         lengths, at = _column("I", body, at, n)
         values = _cut(body[at:], lengths)
-        return cls(batch, slot, first_seq, values, bool(flags & _SYNCHRONOUS), task, keys, timestamps_ms)
+        is_synchronous, is_careful = bool(flags & _SYNCHRONOUS), bool(flags & _CAREFUL)
+        return cls(batch, slot, first_seq, values, is_synchronous, task, keys, timestamps_ms, is_careful)
 
 
 @dataclass(slots=True)

@@ -63,7 +63,12 @@ def open_onnx(path: Path, threads: int) -> Predictor:
     # The provider that onnxruntime took, which is not always the first one asked for.
     device = session.get_providers()[0].removesuffix("ExecutionProvider").lower()
     return Predictor(
-        lambda arrays: session.run(output_names, dict(zip(names, arrays, strict=True))), inputs, outputs, device
+        lambda arrays: session.run(output_names, dict(zip(names, arrays, strict=True))),
+        inputs,
+        outputs,
+        device,
+        name=path.name,
+        backend="onnxruntime",
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,23 @@ import numpy.typing as npt
 from engine.errors import SchemaMismatch
 
 Array = npt.NDArray[Any]
+Intercept = Callable[["Predictor", "list[Array]"], "Sequence[Array]"]
+
+_intercept: Intercept | None = None
+loaded: WeakSet[Predictor] = WeakSet()
+"""The predictors of this process."""
+
+
+def intercept(take: Intercept | None = None) -> None:
+    """Have calls of predictors answered by a function, which may run several as one; without one, by themselves.
+
+    Parameters
+    ----------
+    take : callable, optional
+        Takes the predictor and its inputs, and returns what `Predictor.run` would.
+    """
+    global _intercept
+    _intercept = take
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,10 @@ class Statistics:
     duration_s: float = 0.0
     max_duration_s: float = 0.0
     max_rows: int = 0
+    waiting_s: float = 0.0
+    """For how long rows have waited for the others of their batch, added up over the rows."""
+    calls_by_rows: Counter[int] = field(default_factory=Counter)
+    """How many calls had up to 1, 2, 4, 8 ... rows."""
 
     @property
     def mean_duration_s(self) -> float:
@@ -83,6 +106,7 @@ class Statistics:
         self.duration_s += duration_s
         self.max_duration_s = max(self.max_duration_s, duration_s)
         self.max_rows = max(self.max_rows, n_rows)
+        self.calls_by_rows[1 << max(0, n_rows - 1).bit_length()] += 1
 
 
 class Predictor:
@@ -99,6 +123,8 @@ class Predictor:
         The graph's face.
     device : str
         Where it really runs, such as ``cpu``.
+    name, backend : str
+        The file's name, and what runs it, such as ``onnxruntime``.
     """
 
     def __init__(
@@ -107,10 +133,20 @@ class Predictor:
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
         device: str,
+        *,
+        name: str = "",
+        backend: str = "",
     ) -> None:
         self._run = run
         self.inputs, self.outputs, self.device = tuple(inputs), tuple(outputs), device
+        self.name, self.backend = name, backend
         self.statistics = Statistics()
+        loaded.add(self)
+
+    @property
+    def is_batchable(self) -> bool:
+        """Whether rows of several calls may go through the graph in one: its first axes have any length."""
+        return all(tensor.shape and tensor.shape[0] is None for tensor in (*self.inputs, *self.outputs))
 
     def __repr__(self) -> str:
         return f"Predictor({', '.join(f'{tensor.name}: {tensor}' for tensor in self.inputs)} on {self.device})"
@@ -129,13 +165,34 @@ class Predictor:
             If an input is missing, unknown, or of another shape or type.
         """
         arrays = [tensor.take(value) for tensor, value in zip(self.inputs, self._order(values), strict=True)]
+        results = self.run(arrays) if _intercept is None else _intercept(self, arrays)
+        if len(self.outputs) == 1:
+            return results[0]
+        return {tensor.name: result for tensor, result in zip(self.outputs, results, strict=True)}
+
+    def run(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """Run the graph on arrays that fit, in the order of `inputs`; return its outputs in the order of `outputs`."""
         begun_s = time.perf_counter()
         results = self._run(arrays)
         duration_s = time.perf_counter() - begun_s
         self.statistics.count(arrays[0].shape[0] if arrays and arrays[0].ndim else 1, duration_s)
-        if len(self.outputs) == 1:
-            return results[0]
-        return {tensor.name: result for tensor, result in zip(self.outputs, results, strict=True)}
+        return results
+
+    def report(self) -> dict[str, Any]:
+        """Return what it is and what it did, in plain values."""
+        did = self.statistics
+        return {
+            "name": self.name,
+            "backend": self.backend,
+            "device": self.device,
+            "n_calls": did.n_calls,
+            "n_rows": did.n_rows,
+            "duration_s": did.duration_s,
+            "max_duration_s": did.max_duration_s,
+            "max_rows": did.max_rows,
+            "waiting_s": did.waiting_s,
+            "calls_by_rows": dict(sorted(did.calls_by_rows.items())),
+        }
 
     def warm_up(self, *batch_sizes: int) -> None:
         """Run once on zeros for each batch size (1 if none is given), so that no record pays for first-call work."""
