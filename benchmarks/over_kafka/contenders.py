@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tarfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.environments import peer_python, run
 from benchmarks.measuring import ROOT
 from benchmarks.over_kafka.loads import WINDOW
-from testbed.errors import TestbedError
-from testbed.maven import cache_folder, fetch
+from testbed.maven import fetch
 
 PEERS = Path(__file__).parent / "peers"
 SCRIPTS = ROOT / "benchmarks" / "scripts"
@@ -209,30 +208,13 @@ def quix_python() -> str:
     """Return the interpreter of an environment with Quix Streams; made when it is not there."""
     import onnxruntime
 
-    folder = cache_folder() / f"quix-{QUIX}-{sys.version_info.major}.{sys.version_info.minor}"
-    python = folder / "bin" / "python"
-    stamp = folder / "installed"
-    if not stamp.exists():
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        _run([sys.executable, "-m", "uv", "venv", "-q", "--allow-existing", "--python", sys.executable, str(folder)])
-        wanted = [f"quixstreams=={QUIX}", "fastavro", f"onnxruntime=={onnxruntime.__version__}"]
-        _run([sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python), *wanted])
-        stamp.touch()
-    return str(python)
+    wanted = (f"quixstreams=={QUIX}", "fastavro", f"onnxruntime=={onnxruntime.__version__}")
+    return peer_python(f"quix-{QUIX}", *wanted)
 
 
 def streams_classes(folder: Path) -> str:
     """Return the class path of the no-op in Kafka Streams, compiled into a folder."""
     logger = "org.slf4j:slf4j-nop:1.7.36"  # without one it complains
     jars = fetch(f"kafka-streams-{KAFKA_STREAMS}", [f"org.apache.kafka:kafka-streams:{KAFKA_STREAMS}", logger])
-    _run(["javac", "-cp", f"{jars}/*", "-d", str(folder), str(PEERS / "NoOp.java")])
+    run(["javac", "-cp", f"{jars}/*", "-d", str(folder), str(PEERS / "NoOp.java")])
     return f"{folder}:{jars}/*"
-
-
-def _run(command: Sequence[str]) -> None:
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as exc:
-        raise TestbedError(f"{command[0]} is needed: {exc}") from exc
-    if ran.returncode:
-        raise TestbedError(f"{command[0]} ended with {ran.returncode}: {ran.stderr.strip()}")
