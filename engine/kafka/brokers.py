@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
@@ -87,6 +88,11 @@ class Brokers:
         self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._complaints = Complaints()
         self._client: AdminClient | None = None
+        self._is_given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Have the question that is being asked end soon, as if nobody had answered it; from any thread."""
+        self._is_given_up.set()
 
     def ask(
         self,
@@ -160,7 +166,7 @@ class Brokers:
         """Wait until there are answers, or none is to be expected."""
         give_up_at = time.monotonic() + self._timeout_s + _GRACE_S  # the client's own time goes by first
         waiting = set(answers)
-        while waiting and time.monotonic() < give_up_at:
+        while waiting and time.monotonic() < give_up_at and not self._is_given_up.is_set():
             waiting = wait(waiting, _LOOK_S).not_done
             self._connected().poll(0)  # which hands over the complaints
             if self._complaints.is_hopeless:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from engine import metrics
-from engine.errors import EngineError, InvalidTransition, RetryAfter
+from engine.errors import BrokerUnreachable, EngineError, InvalidTransition, RetryAfter
 from engine.log import get_logger
 from engine.registry import Library, Model
 from engine.runtime.berths import Berths
@@ -446,8 +446,17 @@ class Engine:
                 intake.start()
         self._open_if_running()
 
-    async def resume(self, library: Library | None) -> Resumed | None:
+    async def resume(
+        self, library: Library | None, on_wait: Callable[[BrokerUnreachable], None] | None = None
+    ) -> Resumed | None:
         """Load and attach again what the store's job had, and go on from its last commit; None without one.
+
+        Parameters
+        ----------
+        library : Library, optional
+            Where the model's attachments are.
+        on_wait : callable, optional
+            Called once when no broker answers: then they are waited for. Without it that is an error.
 
         Raises
         ------
@@ -456,7 +465,7 @@ class Engine:
         EngineError
             A stream or the model cannot be set up.
         """
-        return await resume(self, self._record, self._berths, self.link, library)
+        return await resume(self, self._record, self._berths, self.link, library, on_wait)
 
     def promise(self) -> list[str]:
         """Return what is promised for the streams that are attached and for the state, a sentence each."""

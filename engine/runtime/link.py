@@ -90,8 +90,16 @@ class Link:
         return self._instance if self._opened is not None else ""
 
     _instance = ""
+    _asked: Brokers | None = None
 
-    async def open(self, streams: Mapping[int, Stream], model: Model, job_id: str) -> None:
+    def give_up(self) -> None:
+        """Have an `open` that waits for brokers end soon: whoever asked for it does not wait any longer."""
+        if self._asked is not None:
+            self._asked.give_up()
+
+    async def open(
+        self, streams: Mapping[int, Stream], model: Model, job_id: str, timeout_s: float | None = None
+    ) -> None:
         """Open what a job needs of Kafka, if it needs some and has not got it, and keep commits there.
 
         Parameters
@@ -102,6 +110,8 @@ class Link:
             What is run.
         job_id : str
             What tells the job from others; the engine's name where the settings give none.
+        timeout_s : float, optional
+            How long brokers may take for an answer; see `Brokers`.
 
         Raises
         ------
@@ -120,7 +130,7 @@ class Link:
         if topics is None:
             return
         self._instance = self._settings.instance or job_id
-        self._opened = await asyncio.to_thread(self._open, topics)
+        self._opened = await asyncio.to_thread(self._open, topics, timeout_s)
         self._manifold.use(self._opened.store)
         self._manifold.is_tasked = bool(topics.inlets)
         self.bind()
@@ -200,12 +210,13 @@ class Link:
             self._manifold.use(self._local)
             self._manifold.is_tasked, self._manifold.membership = False, None
 
-    def _open(self, topics: Topics) -> Opened:
+    def _open(self, topics: Topics, timeout_s: float | None) -> Opened:
         local = self._local
         if not isinstance(local, SqliteStore):
             raise NotBuilt("A job over Kafka whose own store is no SQLite file")
         names = [*(inlet.topic for inlet in topics.inlets), *topics.written]
-        with Brokers(topics.connection) as brokers:
+        with Brokers(topics.connection, timeout_s) as brokers:
+            self._asked = brokers
             n_partitions = {
                 name: find_topic(brokers, name, purpose_of(name, topics)).n_partitions for name in dict.fromkeys(names)
             }

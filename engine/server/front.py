@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.errors import RetryAfter
 from engine.log import get_logger
 from engine.server import data
 from engine.server.body import bounded, check_declared
@@ -20,6 +21,9 @@ from engine.server.service import Service
 
 ATTACHMENT_BYTES = 1024**3
 """The longest attachment: it is held in memory while its hash is taken and its members are checked."""
+
+RETRY_S = 5.0
+"""When to come back to an engine that waits for what it goes on with: as often as it looks itself."""
 
 _SLOT_PATH = re.compile(r"/(input|output)/(\d{1,9})")
 _SLOT_VERBS = {("POST", "input"): data.take_input, ("GET", "output"): data.give_output}
@@ -47,6 +51,8 @@ class Front:
         self._framework = framework
         self._is_local_only = is_local_only
         self._score = partial(data.score, service)
+        self.waits_for = ""
+        """What the engine waits for before it can answer anything, as a sentence."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI protocol)."""
@@ -56,6 +62,7 @@ class Front:
         try:
             if self._is_local_only:
                 check_origin(scope)
+            self._check_awake()
             handler = self._find(scope["method"], scope["path"])
             if handler is None:
                 limit_bytes = self._limit(scope["path"])
@@ -69,6 +76,10 @@ class Front:
             _log_internal(scope, exc)
             response = problem_response(exc)
         await response(scope, receive, send)
+
+    def _check_awake(self) -> None:
+        if self.waits_for:
+            raise RetryAfter(RETRY_S, self.waits_for)
 
     async def _delegate(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

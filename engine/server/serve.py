@@ -7,14 +7,14 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
 from engine import log
-from engine.errors import EngineError, StreamTimeout
+from engine.errors import BrokerUnreachable, EngineError, StreamTimeout
 from engine.registry import Library
 from engine.runtime import Engine
 from engine.runtime.steps import Killer
@@ -102,36 +102,53 @@ async def _serve(settings: Settings, library: Library, listener: socket.socket, 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, n_signals.release)
     stopping = asyncio.create_task(n_signals.acquire())
-    if not await _resume(engine, library, stopping):
-        await _drain(engine, n_signals, settings.drain_timeout_s)
-        return
+    serving: asyncio.Task[None] | None = None
     url = url_of(listener)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    _log.info("server.started", url=url)
-    _say(f"The engine listens on {url}")
-    _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+
+    def on_wait(error: BrokerUnreachable) -> None:
+        """Say who is waited for, to whoever asks, too."""
+        nonlocal serving
+        app.waits_for = f"The engine goes on when its Kafka brokers answer. {error}"
+        _say(f"{error} The engine waits, and goes on when one answers: {url}/health says when. Stop with Ctrl-C.")
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+
     try:
+        if await _resume(engine, library, stopping, on_wait):
+            app.waits_for = ""
+            serving = serving or asyncio.create_task(server.serve(sockets=[listener]))
+            _log.info("server.started", url=url)
+            _say(f"The engine listens on {url}")
+            _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
         await _drain(engine, n_signals, settings.drain_timeout_s)
     finally:
-        # The engine is closed: what waited for it is answered within this, or never.
-        await asyncio.wait({serving}, timeout=_LAST_ANSWERS_S)
-        server.force_exit = True
-        await serving
+        if serving is not None:
+            # The engine is closed: what waited for it is answered within this, or never.
+            server.should_exit = True
+            await asyncio.wait({serving}, timeout=_LAST_ANSWERS_S)
+            server.force_exit = True
+            await serving
         stopping.cancel()
         _log.info("server.stopped")
 
 
-async def _resume(engine: Engine, library: Library, stopping: asyncio.Task[bool]) -> bool:
+async def _resume(
+    engine: Engine,
+    library: Library,
+    stopping: asyncio.Task[bool],
+    on_wait: Callable[[BrokerUnreachable], None],
+) -> bool:
     """Go on with what was committed, before anyone is answered; return whether that is done and nobody said stop.
+
+    Brokers that do not answer are waited for; whoever asks for anything meanwhile is told so.
 
     Raises
     ------
     EngineError
         The engine cannot go on; it is closed, and nothing of what was committed is lost.
     """
-    resuming = asyncio.create_task(engine.resume(library))
+    resuming = asyncio.create_task(engine.resume(library, on_wait))
     await asyncio.wait({resuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not resuming.done():
         resuming.cancel()
@@ -142,7 +159,10 @@ async def _resume(engine: Engine, library: Library, stopping: asyncio.Task[bool]
     except EngineError as exc:
         stopping.cancel()
         _log.error("server.not_resumed", error=type(exc).__name__, reason=str(exc))
-        _say("The engine cannot go on where it was. Mend that, or begin anew with: engine serve --fresh")
+        if isinstance(exc, BrokerUnreachable):
+            _say("The engine cannot go on where it was. Start the broker and try again: nothing is lost.")
+        else:
+            _say("The engine cannot go on where it was. Mend that, or begin anew with: engine serve --fresh")
         await engine.close()
         raise
     if resumed is not None:
