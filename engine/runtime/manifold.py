@@ -515,6 +515,8 @@ class Manifold:
 
 def _condemn_oversized(work: Work) -> None:
     """Let records over the limit never get to a jet."""
+    if Oversized not in set(map(type, work.values)):  # in C: a fifth of the time of a look at each
+        return
     for index, value in enumerate(work.values):
         if isinstance(value, Oversized):
             error = DecodeError(work.intake.stream.encoding, f"{value.size_bytes:,} bytes are over the limit")
