@@ -20,7 +20,7 @@ _RECV_BYTES = 1 << 16
 class Load:
     """What is asked for: the bodies, in order, over so many connections, after so many calls to warm up.
 
-    Everything is posted to `path`.
+    Everything is posted to `path`, as JSON: some servers take nothing that does not say what it is.
     """
 
     port: int
@@ -75,7 +75,8 @@ def run(load: Load) -> dict[str, Any]:
 
 
 def _request(path: str, body: str) -> bytes:
-    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def _ask_all(connections: list[_Connection], requests: list[bytes]) -> tuple[list[int], list[Any]]:

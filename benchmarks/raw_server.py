@@ -1,6 +1,6 @@
 """The baseline of ``/score``: an HTTP server of one asyncio protocol, with the script in the same process.
 
-It parses no more than its client sends: a request line, a ``Content-Length``, a JSON number. It runs on uvloop, as the
+It parses no more than its client sends: a request line, a ``Content-Length``, a JSON value. It runs on uvloop, as the
 engine's server does, so that what the two differ by is not the event loop.
 """
 
@@ -45,7 +45,7 @@ class Scorer(asyncio.Protocol):
             self._transport.write(self._answer(body))
 
     def _answer(self, body: bytes) -> bytes:
-        outputs = [json.dumps(value).encode() for value in self._action(float(json.loads(body)))]
+        outputs = [json.dumps(value).encode() for value in self._action(json.loads(body))]
         if not outputs:
             return b"HTTP/1.1 204 No Content\r\n\r\n"
         content = outputs[0]
