@@ -10,6 +10,8 @@
         PolicyViolation   forbidden by how the engine was started
         SlotsUnfit        a stream and a model that do not go together
         NotBuilt          a feature that is named but does not exist yet
+        FrameworkMissing  a model file whose framework is not installed
+        DeviceMissing     a GPU that is not there
       AssetError          the library
         AssetNotFound
         AssetInvalid      a name or a content that cannot be stored
@@ -147,6 +149,58 @@ class NotBuilt(ConfigError):
         super().__init__(f"{where + ': ' if where else ''}{feature} is not supported by this version of the engine.")
 
 
+class FrameworkMissing(ConfigError):
+    """A model file is run by a package that cannot be imported.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    framework : str
+        Its name, such as ``TensorFlow``.
+    requirement : str
+        What to install, as pip takes it; empty if it is installed and broken.
+    line : str
+        What a model's requirements.txt says instead.
+    reason : str
+        Why it cannot be imported, if it is installed.
+    """
+
+    def __init__(self, name: str, framework: str, requirement: str, line: str, reason: str = "") -> None:
+        self.name, self.framework, self.requirement, self.line, self.reason = name, framework, requirement, line, reason
+        if reason:
+            sentence = f"which is installed here and cannot be imported: {reason}"
+        else:
+            sentence = (
+                f"which is not installed here. Install it with pip install '{requirement}'; for a model with a"
+                f" requirements.txt among its attachments, add the line {line} to that file"
+            )
+        super().__init__(f"{name} is run by {framework}, {sentence.rstrip('.')}.")
+
+
+class DeviceMissing(ConfigError):
+    """A file shall run on a device that its framework does not see.
+
+    Parameters
+    ----------
+    device : str
+        As in ``gpu:0``.
+    framework : str
+        Who looked for it.
+    found : sequence of str
+        What it sees.
+    fix : str
+        What may be wrong, as a sentence.
+    """
+
+    def __init__(self, device: str, framework: str, found: Sequence[str], fix: str = "") -> None:
+        self.device, self.framework, self.found, self.fix = device, framework, tuple(found), fix
+        super().__init__(
+            f"{framework} has no {device} here, only {' and '.join(found)}.{' ' + fix if fix else ''}"
+            f" To go on without it where it is missing, ask for {device},cpu."
+        )
+
+
 class AssetError(EngineError):
     """Something about the library's models, schemas, streams or attachments."""
 
@@ -278,6 +332,27 @@ class ActionFailed(ModelError):
         self.hook, self.reason, self.slot, self.seq_no, self.traceback = hook, reason, slot, seq_no, traceback
         where = f" on record {seq_no} of slot {slot}" if seq_no is not None else ""
         super().__init__(f"{hook}() failed{where}: {reason}.{f'{chr(10)}{traceback}' if traceback else ''}")
+
+
+class BatchMismatch(ModelError):
+    """A batched function did not return a row for each of its rows.
+
+    Parameters
+    ----------
+    name : str
+        The function.
+    n_rows : int
+        How many rows it was given.
+    n_returned : int or None
+        How many it returned; None for what has no rows.
+    """
+
+    def __init__(self, name: str, n_rows: int, n_returned: int | None) -> None:
+        self.name, self.n_rows, self.n_returned = name, n_rows, n_returned
+        returned = "a value without rows" if n_returned is None else f"{n_returned}"
+        super().__init__(
+            f"{name}() was given {n_rows} rows and returned {returned}: a batched function returns a row for each."
+        )
 
 
 class ModelCrashed(ModelError):
