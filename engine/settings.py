@@ -23,6 +23,8 @@ _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|d|)", re.
 _DURATION_SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _LOG_FORMATS = {"json": True, "text": False, "auto": None}
+_DEVICE = re.compile(r"[a-z][a-z0-9_]*(:[0-9]{1,3})?(,[a-z][a-z0-9_]*(:[0-9]{1,3})?)*")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LARGEST_PORT = 65535
 
 
@@ -78,10 +80,47 @@ def _parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_cpus(text: str) -> int:
+    """Return a number of cores; a fraction, such as containers are given, is rounded up.
+
+    Raises
+    ------
+    ConfigError
+        Not a number above 0.
+
+    Examples
+    --------
+    >>> parse_cpus("2"), parse_cpus("1.5"), parse_cpus("0.1")
+    (2, 2, 1)
+    """
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text.strip()) or float(text) == 0:
+        raise ConfigError(f"{text!r} is not a number of cores. Write one above 0, such as 2 or 1.5.")
+    return math.ceil(float(text))
+
+
+def parse_device(text: str) -> str:
+    """Return where predictors are to run, in lower case.
+
+    Raises
+    ------
+    ConfigError
+        Not the form of a device; whether there is such a one is found out by the jet.
+    """
+    if not _DEVICE.fullmatch(device := text.strip().lower()):
+        raise ConfigError(f"{text!r} is not a device. Write auto, cpu or gpu:0.")
+    return device
+
+
 def _parse_log_format(text: str) -> bool | None:
     if (word := text.strip().lower()) not in _LOG_FORMATS:
         raise ConfigError(f"{text!r} is not a log format. Write json, text or auto.")
     return _LOG_FORMATS[word]
+
+
+def _parse_log_level(text: str) -> str:
+    if (word := text.strip().upper()) not in _LOG_LEVELS:
+        raise ConfigError(f"{text!r} is not a log level. Write debug, info, warning or error.")
+    return word
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +147,12 @@ class Settings:
         What REST inputs and outputs hold, a slot each, before senders are told to wait and the model is held up.
     n_jets : int
         Copies of a model that are started when it is loaded.
+    n_cpus : int, optional
+        The cores that engine and jets share; None for those that the process may use.
+    n_threads : int, optional
+        What each predictor of a jet gets; None for its part of the cores.
+    device : str
+        Where predictors run whose script does not say; empty leaves it to them.
     n_restarts : int
         A jet that ends more often than this with no record scored in between is not started again, and the engine
         goes to ERROR.
@@ -127,6 +172,8 @@ class Settings:
         Where the engine kills itself, for tests of what that loses; see `engine.runtime.steps.Killer`.
     is_log_json : bool, optional
         The form of the log; None for JSON unless a person is watching.
+    log_level : str
+        Events below it are left out of a server's log: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
     """
 
     state_dir: Path = Path(".engine")
@@ -140,6 +187,9 @@ class Settings:
     inbox_bytes: int = 64 * MIB  # four of the longest records
     outbox_bytes: int = 64 * MIB
     n_jets: int = 1
+    n_cpus: int | None = None
+    n_threads: int | None = None
+    device: str = ""
     n_restarts: int = 5  # a flaky library recovers within this; a model that cannot start is told apart in seconds
     restart_backoff_s: float = 0.1
     restart_backoff_max_s: float = 5.0
@@ -150,6 +200,7 @@ class Settings:
     is_watched: bool = False
     kill_at: str = ""
     is_log_json: bool | None = None
+    log_level: str = "INFO"
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= _LARGEST_PORT:
@@ -157,6 +208,9 @@ class Settings:
         for name in ("n_jets", "max_record_bytes", "inbox_bytes", "outbox_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name in ("n_cpus", "n_threads"):
+            if getattr(self, name) == 0:
+                raise ConfigError(f"{name} must be at least 1, not 0.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -194,6 +248,9 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ENGINE_INBOX": ("inbox_bytes", parse_size),
     "ENGINE_OUTBOX": ("outbox_bytes", parse_size),
     "ENGINE_JETS": ("n_jets", _parse_count),
+    "ENGINE_CPUS": ("n_cpus", parse_cpus),
+    "ENGINE_THREADS": ("n_threads", _parse_count),
+    "ENGINE_DEVICE": ("device", parse_device),
     "ENGINE_RESTARTS": ("n_restarts", _parse_count),
     "ENGINE_RESTART_BACKOFF": ("restart_backoff_s", parse_duration),
     "ENGINE_RESTART_BACKOFF_MAX": ("restart_backoff_max_s", parse_duration),
@@ -204,5 +261,6 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ENGINE_WATCH": ("is_watched", _parse_switch),
     "ENGINE_KILL_AT": ("kill_at", str),
     "ENGINE_LOG": ("is_log_json", _parse_log_format),
+    "ENGINE_LOG_LEVEL": ("log_level", _parse_log_level),
 }
 """Each variable's setting, and how its text is read."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
-from engine.settings import VARIABLES, Settings, parse_duration, parse_size
+from engine.settings import VARIABLES, Settings, parse_cpus, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,9 @@ def test_every_variable_reaches_its_setting() -> None:
         "ENGINE_INBOX": "2M",
         "ENGINE_OUTBOX": "3M",
         "ENGINE_JETS": "4",
+        "ENGINE_CPUS": "1.5",
+        "ENGINE_THREADS": "3",
+        "ENGINE_DEVICE": "GPU:0",
         "ENGINE_RESTARTS": "6",
         "ENGINE_RESTART_BACKOFF": "50ms",
         "ENGINE_RESTART_BACKOFF_MAX": "1s",
@@ -73,6 +76,7 @@ def test_every_variable_reaches_its_setting() -> None:
         "ENGINE_WATCH": "1",
         "ENGINE_KILL_AT": "written:3",
         "ENGINE_LOG": "json",
+        "ENGINE_LOG_LEVEL": "warning",
     }
     assert set(environ) == set(VARIABLES)
     assert Settings.from_env(environ) == Settings(
@@ -87,6 +91,9 @@ def test_every_variable_reaches_its_setting() -> None:
         inbox_bytes=2 << 20,
         outbox_bytes=3 << 20,
         n_jets=4,
+        n_cpus=2,
+        n_threads=3,
+        device="gpu:0",
         n_restarts=6,
         restart_backoff_s=0.05,
         restart_backoff_max_s=1.0,
@@ -97,6 +104,7 @@ def test_every_variable_reaches_its_setting() -> None:
         is_watched=True,
         kill_at="written:3",
         is_log_json=True,
+        log_level="WARNING",
     )
 
 
@@ -109,6 +117,15 @@ def test_every_variable_reaches_its_setting() -> None:
         ("ENGINE_NO_AUTH", "perhaps"),
         ("ENGINE_LOG", "xml"),
         ("ENGINE_DRAIN_TIMEOUT", "soon"),
+        ("ENGINE_CPUS", "0"),
+        ("ENGINE_CPUS", "-1"),
+        ("ENGINE_CPUS", "all"),
+        ("ENGINE_CPUS", "1e3"),
+        ("ENGINE_CPUS", "9" * 400),
+        ("ENGINE_THREADS", "1.5"),
+        ("ENGINE_DEVICE", "the fast one"),
+        ("ENGINE_DEVICE", "gpu:"),
+        ("ENGINE_DEVICE", "gpu:-1"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_refused_by_the_name_of_its_variable(variable: str, text: str) -> None:
@@ -116,7 +133,9 @@ def test_a_value_that_cannot_be_read_is_refused_by_the_name_of_its_variable(vari
         Settings.from_env({variable: text})
 
 
-@pytest.mark.parametrize("environ", [{"ENGINE_PORT": "65536"}, {"ENGINE_JETS": "0"}, {"ENGINE_INBOX": "0"}])
+@pytest.mark.parametrize(
+    "environ", [{"ENGINE_PORT": "65536"}, {"ENGINE_JETS": "0"}, {"ENGINE_INBOX": "0"}, {"ENGINE_THREADS": "0"}]
+)
 def test_a_value_out_of_range_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         Settings.from_env(environ)
@@ -124,6 +143,11 @@ def test_a_value_out_of_range_is_refused(environ: dict[str, str]) -> None:
 
 def test_the_port_that_kubernetes_puts_beside_a_service_is_not_ours() -> None:
     assert Settings.from_env({"ENGINE_PORT": "tcp://10.0.0.1:80"}).port == 8000
+
+
+@pytest.mark.parametrize(("text", "n_cores"), [("1", 1), ("0.1", 1), ("1.5", 2), ("2.0", 2), (" 16 ", 16)])
+def test_a_part_of_a_core_counts_as_one(text: str, n_cores: int) -> None:
+    assert parse_cpus(text) == n_cores
 
 
 def test_the_cache_follows_the_desktop_convention() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from engine.errors import AssetNotFound
 
@@ -12,6 +15,19 @@ if TYPE_CHECKING:
     from engine.streams import StreamDescriptor
 
 STANDARD = "-"
+
+
+def slot_pairs(texts: Iterable[str], option: str) -> dict[int, str]:
+    """Return the streams that an option names as ``SLOT=STREAM``; raises `click.BadParameter`."""
+    pairs: dict[int, str] = {}
+    for text in texts:
+        number, _, stream = text.partition("=")
+        if not number.isdecimal() or not stream:
+            raise click.BadParameter(f"{text!r} is not of the form SLOT=STREAM, such as 0=rest.", param_hint=option)
+        if int(number) in pairs:
+            raise click.BadParameter(f"Slot {number} is named twice.", param_hint=option)
+        pairs[int(number)] = stream
+    return pairs
 
 
 def find_endpoint(text: str, slot: int, library: Library | None, encoding: str | None) -> StreamDescriptor:

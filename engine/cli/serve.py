@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from engine.cli.desk import Desk, pass_desk
+from engine.cli.endpoint import slot_pairs
+from engine.cli.printing import talk
 from engine.cli.verb import Verb
 from engine.errors import StreamChanged
 
@@ -35,20 +37,46 @@ _folder = click.Path(file_okay=False, path_type=Path)
     default=None,
     help="Whoever reaches the port may do everything.  [env var: ENGINE_NO_AUTH]",
 )
+@click.option("--model", metavar="NAME", help="Run this model by itself.  [env var: ENGINE_MODEL]")
+@click.option(
+    "--stream",
+    "slots",
+    multiple=True,
+    metavar="SLOT=STREAM",
+    help="Attach a stream of the library, a literal, or a descriptor's path to it.  [env var: ENGINE_STREAM_<slot>]",
+)
+@click.option(
+    "--log-level", metavar="LEVEL", help="debug, info, warning or error.  [env var: ENGINE_LOG_LEVEL; default: info]"
+)
 @click.option("--fresh", "is_fresh", is_flag=True, help="Begin anew: forget the model, the streams and their state.")
 @pass_desk
 def serve(
-    desk: Desk, /, library: Path | None, state: Path | None, memory: str | None, is_fresh: bool, **options: Any
+    desk: Desk,
+    /,
+    library: Path | None,
+    state: Path | None,
+    memory: str | None,
+    model: str | None,
+    slots: tuple[str, ...],
+    log_level: str | None,
+    is_fresh: bool,
+    **options: Any,
 ) -> None:
     """Serve an engine over HTTP, with the models, schemas, streams and attachments of the library.
 
     The documentation of its API is at /docs. Ctrl-C or SIGTERM finishes what was accepted and stops. The next start
     goes on from there, as it does after a crash: with the model, the streams and the state that were there.
 
-    Example: engine serve --library . --port 8000
+    With --model the engine runs by itself, as it does in an image. Another version of the model goes on with the state
+    of the one before.
+
+    Examples: engine serve --library . --port 8000
+              engine serve --library . --model tf_sp500_lstm --stream 0=rest --stream 1=rest
     """
     from engine.registry import Library
     from engine.server import serve as run_server
+    from engine.server.autostart import Autostart
+    from engine.server.container import settle
     from engine.settings import Settings, parse_size
 
     given = {name: value for name, value in options.items() if value is not None}
@@ -56,9 +84,13 @@ def serve(
     given |= {"state_dir": state or desk.state} if state or desk.state else {}
     if memory is not None:
         given["memory_limit_bytes"] = parse_size(memory)
-    settings = replace(Settings.from_env(os.environ), **given)
+    told = {"ENGINE_LOG_LEVEL": log_level, "ENGINE_HOST": options["host"]}
+    environ = {**os.environ, **{name: text for name, text in told.items() if text}}
+    settings = settle(replace(Settings.from_env(environ), **given), environ, talk)
+    autostart = Autostart.from_env(environ, model=model, streams=slot_pairs(slots, "--stream"))
+    library_folder = Library(settings.library or settings.state_dir / "library")
     try:
-        run_server(settings, Library(settings.library or settings.state_dir / "library"), is_fresh=is_fresh)
+        run_server(settings, library_folder, is_fresh=is_fresh, autostart=autostart)
     except StreamChanged as exc:
         raise StreamChanged(exc.where, exc.reason, fix="") from exc  # the server has said how to begin anew
 

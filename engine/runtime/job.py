@@ -174,3 +174,21 @@ def _load_stream(dumped: Mapping[str, Any]) -> Stream:
         parse_schema(schema["source"], schema["name"]) if isinstance(schema, dict) else schema,
         None if dumped["rejects"] is None else _load_stream(dumped["rejects"]),
     )
+
+
+def name_and_digest(dumped: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which model a dumped job runs; None where it runs none."""
+    model = dumped["model"]
+    return None if model is None else (model["name"], model["digest"])
+
+
+def renewed(dumped: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """Return a dumped job with another version of its model."""
+    return {**dumped, "model": _dump_model(model)}
+
+
+def is_same_stream(one: Stream | None, other: Stream) -> bool:
+    """Return whether they say the same, whatever they are called."""
+    if one is None:
+        return False
+    return {**_dump_stream(one), "name": ""} == {**_dump_stream(other), "name": ""}

@@ -19,3 +19,10 @@ def resumed_sentences(resumed: Resumed, info: EngineInfo) -> list[str]:
         text = "; ".join(places)
         sentences.append(f"{text[:1].upper()}{text[1:]}.")
     return sentences
+
+
+def begun_sentences(info: EngineInfo) -> list[str]:
+    """Return what a server says of a model that runs by itself: what it waits for, and what is promised."""
+    name = info.model.name if info.model is not None else "its model"
+    waits = f", and waits for {', '.join(info.waits_for)}" if info.waits_for else ""
+    return [f"The engine is {info.state} with {name}{waits}.", *info.promise]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -19,9 +20,11 @@ from engine.registry import Library
 from engine.runtime import Engine
 from engine.runtime.steps import Killer
 from engine.server.app import build_app
+from engine.server.autostart import Autostart
+from engine.server.connection import Scores, connections
 from engine.server.listening import is_local_only, listen, url_of
 from engine.server.printed import PrintedLog
-from engine.server.resumed import resumed_sentences
+from engine.server.resumed import begun_sentences, resumed_sentences
 from engine.settings import Settings
 from engine.state.anew import open_anew
 from engine.state.commits import CommitLog
@@ -36,7 +39,9 @@ _LAST_ANSWERS_S = 2.0
 _log = log.get_logger(__name__)
 
 
-def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool = False) -> None:
+def serve(
+    settings: Settings, library: Library | None = None, *, is_fresh: bool = False, autostart: Autostart | None = None
+) -> None:
     """Run an engine and its server on the calling thread, which must be the main one, until SIGTERM or SIGINT.
 
     It goes on with what the engine before it committed in the same state directory, before it answers anyone.
@@ -51,6 +56,8 @@ def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool 
         What models are loaded from; by default the settings' own.
     is_fresh : bool
         Forget what was committed, all but the rejects.
+    autostart : Autostart, optional
+        What runs by itself.
 
     Raises
     ------
@@ -62,6 +69,7 @@ def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool 
         It was told to stop, and the engine did not end in time.
     """
     log.configure(settings.is_log_json)
+    logging.getLogger().setLevel(settings.log_level)
     library = library or Library(settings.library or settings.state_dir / "library")
     folder = job_folder(settings.state_dir, SERVE)
     with (
@@ -69,7 +77,7 @@ def serve(settings: Settings, library: Library | None = None, *, is_fresh: bool 
         contextlib.closing(_open(folder, Killer(settings.kill_at), is_fresh=is_fresh)) as store,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, library, listener, store))
+        runner.run(_serve(settings, library, listener, store, autostart))
 
 
 def _open(folder: Path, on_step: Killer, *, is_fresh: bool) -> CommitLog:
@@ -83,12 +91,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, library: Library, listener: socket.socket, store: CommitLog) -> None:
+async def _serve(
+    settings: Settings, library: Library, listener: socket.socket, store: CommitLog, autostart: Autostart | None
+) -> None:
     engine = Engine(settings, store=store, job=SERVE, on_console=PrintedLog())
     app = build_app(engine, library, settings, is_local_only=is_local_only(listener))
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=connections(Scores(app.service, is_local_only=app.is_local_only)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -113,12 +123,13 @@ async def _serve(settings: Settings, library: Library, listener: socket.socket, 
         serving = asyncio.create_task(server.serve(sockets=[listener]))
 
     try:
-        if await _resume(engine, library, stopping, on_wait):
+        if await _resume(engine, library, stopping, on_wait, autostart):
             app.waits_for = ""
             serving = serving or asyncio.create_task(server.serve(sockets=[listener]))
             _log.info("server.started", url=url)
             _say(f"The engine listens on {url}")
-            _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
+            if autostart is None:
+                _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await _drain(engine, n_signals, settings.drain_timeout_s)
@@ -138,6 +149,7 @@ async def _resume(
     library: Library,
     stopping: asyncio.Task[bool],
     on_wait: Callable[[BrokerUnreachable], None],
+    autostart: Autostart | None,
 ) -> bool:
     """Go on with what was committed, before anyone is answered; return whether that is done and nobody said stop.
 
@@ -148,7 +160,10 @@ async def _resume(
     EngineError
         The engine cannot go on; it is closed, and nothing of what was committed is lost.
     """
-    resuming = asyncio.create_task(engine.resume(library, on_wait))
+    is_anew = engine.store.job is None
+    resuming = asyncio.create_task(
+        engine.resume(library, on_wait) if autostart is None else autostart.begin(engine, library, on_wait, _say)
+    )
     await asyncio.wait({resuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not resuming.done():
         resuming.cancel()
@@ -161,12 +176,15 @@ async def _resume(
         _log.error("server.not_resumed", error=type(exc).__name__, reason=str(exc))
         if isinstance(exc, BrokerUnreachable):
             _say("The engine cannot go on where it was. Start the broker and try again: nothing is lost.")
-        else:
+        elif not is_anew:
             _say("The engine cannot go on where it was. Mend that, or begin anew with: engine serve --fresh")
         await engine.close()
         raise
     if resumed is not None:
         for sentence in resumed_sentences(resumed, engine.inspect()):
+            _say(sentence)
+    if autostart is not None:
+        for sentence in begun_sentences(engine.inspect()):
             _say(sentence)
     return True
 
