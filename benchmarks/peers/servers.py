@@ -323,7 +323,9 @@ class MLServer(Peer):
     def __init__(self, *, is_batching: bool = False) -> None:
         super().__init__("MLServer, batching" if is_batching else "MLServer")
         self.is_batching = is_batching
-        self._python = peer_python(f"mlserver-{MLSERVER}", f"mlserver=={MLSERVER}", "numpy", _onnx())
+        # Its workers ask for the event loop in a way that later releases of uvloop refuse.
+        wanted = (f"mlserver=={MLSERVER}", "uvloop==0.21.0", "numpy", _onnx())
+        self._python = peer_python(f"mlserver-{MLSERVER}", *wanted)
 
     def environ(self) -> dict[str, str]:
         """Have the runtime found."""
