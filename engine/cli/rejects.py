@@ -131,7 +131,7 @@ def _print_table(found: list[dict[str, Any]], has_more: Any) -> None:
                 reject["number"],
                 datetime.fromisoformat(reject["time"]),
                 reject["slot"],
-                reject["seq_no"],
+                _place(reject),
                 reject["stage"],
                 _cut(reject["reason"].partition("\n")[0], REASON_CHARS),
                 _head(reject["value"]),
@@ -144,6 +144,13 @@ def _print_table(found: list[dict[str, Any]], has_more: Any) -> None:
     if any(reject["traceback"] for reject in found):
         number = next(reject["number"] for reject in found if reject["traceback"])
         talk(f"Where in the script: engine rejects show --traceback {number}")
+
+
+def _place(reject: dict[str, Any]) -> str:
+    """Return which record of its slot it was; of a topic, what `engine stream seek` calls it."""
+    if reject.get("offset") is None:  # also: a server of before says nothing of it
+        return str(reject["seq_no"])
+    return f"offset {reject['offset']} of {reject['topic']}[{reject['partition']}]"
 
 
 def _head(value: bytes) -> str:

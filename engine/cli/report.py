@@ -55,7 +55,7 @@ def print_engine(info: Mapping[str, Any]) -> None:
         print()
         print_table(
             ("Slot", "Record", "Rejected because"),
-            ((reject["slot"], reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
+            ((reject["slot"], reject.get("place") or reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
         )
     if info.get("promise"):
         talk("")

@@ -240,6 +240,7 @@ def raise_closed_pipe(done: Done) -> None:
 def tell_rejects(done: Done) -> None:
     """Explain the first rejected records."""
     for reject in done.rejects:
-        talk(f"  record {reject.seq_no} of slot {reject.slot}: {reject.reason}")
+        what = f"record {reject.seq_no} of slot {reject.slot}" if reject.place is None else f"the one at {reject.place}"
+        talk(f"  {what}: {reject.reason}")
     if done.n_rejected > len(done.rejects):
         talk(f"  and {done.n_rejected - len(done.rejects)} more")

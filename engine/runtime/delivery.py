@@ -92,11 +92,15 @@ class Delivery:
             if (cut := self._ledger.drop_cut()) is not None:
                 self._line.sent.remove(cut)
         self._line.sent.popleft()
-        self._manifold.doom = Doom(work, behind := self._line.clear())
+        self._manifold.doom = Doom(work, behind := self._line.clear(), self._model)
         refuse(behind, self._manifold.doom.error)
         if work.n_kept or not self._ledger.is_empty:
             self._ledger.add(work)
         self.end_if_doomed()
+
+    @property
+    def _model(self) -> str:
+        return self._manifold.crew.model.script.name if self._manifold.crew is not None else ""
 
     def end_if_doomed(self) -> None:
         """Stop for the record that was met, if what is in front of it is committed."""

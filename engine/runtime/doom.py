@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import EngineError
+from engine.runtime.record_places import stopped_at
 from engine.runtime.work import Work
 
 
@@ -17,10 +18,12 @@ class Doom:
         The one with the record.
     behind : sequence of Work
         What came behind it, and is not scored.
+    model : str
+        The script's name.
     """
 
-    def __init__(self, work: Work, behind: Sequence[Work]) -> None:
-        self.error = work.fatal or EngineError("The engine stopped.")
+    def __init__(self, work: Work, behind: Sequence[Work], model: str = "") -> None:
+        self.error = stopped_at(work.fatal or EngineError("The engine stopped."), work, work.n_kept, model)
         self._work, self._behind = work, behind
 
     def rest(self, works: Sequence[Work]) -> list[Work]:

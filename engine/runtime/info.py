@@ -70,7 +70,11 @@ class SlotInfo:
 
 @dataclass(frozen=True, slots=True)
 class JetInfo:
-    """One running copy of the model. `rss_bytes` is what it holds in memory now."""
+    """One running copy of the model. `rss_bytes` is what it holds in memory now.
+
+    `n_threads` is what each of its predictors may use, `silent_s` for how long it has answered nothing of what it was
+    given; 0 while it has nothing to answer.
+    """
 
     number: int
     pid: int | None
@@ -78,17 +82,87 @@ class JetInfo:
     n_records: int
     n_restarts: int
     rss_bytes: int | None
+    n_threads: int | None = None
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInfo:
+    """How the cores are shared: how many there are and what says so, and what each predictor of each jet gets.
+
+    `device` is where predictors were told to run, `sentence` all of it in words.
+    """
+
+    n_cores: int
+    source: str
+    n_jets: int
+    n_threads: int
+    device: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorInfo:
+    """What a model file did, of all jets since the model was loaded. `device` is where it really runs.
+
+    `waiting_s` is for how long rows have waited for the others of their batch, added up over the rows, and
+    `calls_by_rows` how many calls had up to 1, 2, 4, 8 ... rows.
+    """
+
+    name: str
+    backend: str
+    device: str
+    n_calls: int = 0
+    n_rows: int = 0
+    duration_s: float = 0.0
+    max_duration_s: float = 0.0
+    max_rows: int = 0
+    waiting_s: float = 0.0
+    calls_by_rows: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def mean_rows(self) -> float:
+        """The mean number of rows of a call; 0.0 before the first."""
+        return self.n_rows / self.n_calls if self.n_calls else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeInfo:
+    """How often something was done, and the time in it."""
+
+    count: int
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileInfo:
+    """Where the time went since the model was loaded.
+
+    `action` counts records and the time in ``action()``, predictors included; `commit` counts commits, and `score`
+    synchronous requests, from the engine's taking them to its answer. `n_waiting` records wait for a jet now, and
+    `n_in_jets` were given to one.
+    """
+
+    model: str
+    plan: PlanInfo
+    predictors: list[PredictorInfo]
+    action: TimeInfo
+    commit: TimeInfo
+    score: TimeInfo
+    n_waiting: int
+    n_in_jets: int
 
 
 @dataclass(frozen=True, slots=True)
 class RejectInfo:
-    """One record that was not scored. `value` is its head, as text."""
+    """One record that was not scored. `value` is its head, as text, and `place` where it is in its topic, if any."""
 
     slot: int
     seq_no: int
     stage: str
     reason: str
     value: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +242,7 @@ class EngineInfo:
 
     `promise` says, a sentence each, what is promised for the attached streams. `n_keys` is how many keys have a state
     of their own (None without keys), `state_bytes` what the state takes packed. `group` is there while the engine reads
-    topics.
+    topics, `plan` while a model is loaded.
     """
 
     state: str
@@ -183,6 +257,8 @@ class EngineInfo:
     n_keys: int | None = None
     state_bytes: int = 0
     group: GroupInfo | None = None
+    plan: PlanInfo | None = None
+    predictors: list[PredictorInfo] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

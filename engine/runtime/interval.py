@@ -11,6 +11,7 @@ from engine.errors import EngineError
 from engine.record import Outgoing, Position
 from engine.runtime.intake import Intake
 from engine.runtime.lanes import Lane
+from engine.runtime.record_places import place_of
 from engine.runtime.work import NO_LABEL, Work
 from engine.state.commits import Answer, InputFence, Reject
 
@@ -187,6 +188,7 @@ def _add_input(found: Yield, work: Work, policy: str) -> None:
 
 
 def _reject(work: Work, index: int, position: Position | None, stage: str, error: EngineError) -> Reject:
+    found = place_of(work, index)
     return Reject(
         time_s=time.time(),
         slot=work.slot,
@@ -197,4 +199,7 @@ def _reject(work: Work, index: int, position: Position | None, stage: str, error
         reason=str(error),
         traceback=getattr(error, "traceback", ""),
         value=bytes(work.values[index]),
+        topic=found.topic if found is not None else "",
+        partition=found.partition if found is not None else None,
+        offset=found.offset if found is not None else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from engine.errors import StreamError
 from engine.log import get_logger
@@ -32,9 +33,12 @@ class LatestRejects:
         """Take one that is kept, and log it."""
         self.n_rejects += 1
         head = reject.value[:HEAD_CHARS].decode("utf-8", "backslashreplace")
-        self.latest.append(RejectInfo(reject.slot, reject.seq_no, reject.stage, reject.reason, head))
-        reason = reject.reason.partition("\n")[0]
-        log.warning("record.rejected", slot=reject.slot, seq_no=reject.seq_no, stage=reject.stage, reason=reason)
+        place = str(reject.place or "")
+        self.latest.append(RejectInfo(reject.slot, reject.seq_no, reject.stage, reject.reason, head, place))
+        found: dict[str, Any] = {"slot": reject.slot, "seq_no": reject.seq_no, "stage": reject.stage}
+        if reject.place is not None:
+            found |= {"topic": reject.topic, "partition": reject.partition, "offset": reject.offset}
+        log.warning("record.rejected", **found, reason=reject.reason.partition("\n")[0])
 
 
 def pack_reject(reject: Reject) -> bytes:

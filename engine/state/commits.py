@@ -137,6 +137,22 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordPlace:
+    """Where a record of a topic is.
+
+    >>> str(RecordPlace("prices", 1, 4711))
+    'offset 4711 of prices[1]'
+    """
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"offset {self.offset} of {self.topic}[{self.partition}]"
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A record that was not scored, or an output that was not written, with what is needed to see why and try again.
 
@@ -156,6 +172,10 @@ class Reject:
         The record, as it came.
     number : int
         In the store's reject log, from 1; 0 before it is kept.
+    topic : str
+        Where it was read; empty for a record of no topic, and for one that was kept before this was noted.
+    partition, offset : int, optional
+        Its place there.
     """
 
     time_s: float
@@ -168,6 +188,16 @@ class Reject:
     traceback: str
     value: bytes
     number: int = 0
+    topic: str = ""
+    partition: int | None = None
+    offset: int | None = None
+
+    @property
+    def place(self) -> RecordPlace | None:
+        """Where it is in its topic; None for a record of none."""
+        if self.partition is None or self.offset is None:
+            return None
+        return RecordPlace(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,19 @@ Numbers = Annotated[list[int] | None, Query(description="Which ones; all of them
 
 
 class RejectReply(BaseModel):
-    """A record that was not scored, or an output that was not written. `value` is the record in base64."""
+    """A record that was not scored, or an output that was not written. `value` is the record in base64.
+
+    `topic`, `partition` and `offset` say where it is, if it was read from a topic.
+    """
 
     number: int
     time: str
     slot: int
     seq_no: int
     position: int | None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
     stage: str
     error: str
     reason: str

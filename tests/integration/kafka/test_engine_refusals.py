@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGINT
@@ -83,6 +84,35 @@ def test_of_two_engines_of_one_name_the_first_one_is_shut_out_and_says_so(site, 
     assert by_key(read_all(kafka, output)) == rolled(records)
     second.send(SIGINT)
     assert second.wait() == 130
+
+
+def test_a_record_that_stops_the_engine_is_named_with_a_command_that_goes_on_behind_it(site, kafka, topic, name):
+    source, output = topic(2), topic(2)
+    script = site.script("n = 0\n\ndef action(x):\n    global n\n    n += 1\n    yield n / x\n")
+    streams = site.topic(source, Group=name, SkipToRecord="earliest", MaxWaitTime=500), site.topic(output)
+    write(kafka, source, [(1, None, 1), (1, None, 2), (1, None, 0), (1, None, 4)])
+    engine = site.start("run", script, *streams)
+    assert engine.wait() == 1, engine.said
+    assert f"At offset 2 of {source}[1]: action() failed" in engine.said
+    assert "# engine.on_error: reject" in engine.said
+    command = next(line for line in engine.said.splitlines() if line.startswith("engine stream seek"))
+    assert (seek := site.start(*shlex.split(command)[1:])).wait() == 0, seek.said
+
+    again = site.start("run", script, *streams)
+    assert again.wait() == 0, again.said
+    assert [value for _, _, value in read_all(kafka, output)] == [1.0, 1.0, 0.75]
+
+
+def test_a_reject_says_where_in_its_topic_the_record_is(site, kafka, topic, name):
+    source = topic(2)
+    script = site.script("# engine.on_error: reject\ndef action(x):\n    yield 1 / x\n")
+    stream = site.topic(source, Group=name, SkipToRecord="earliest", MaxWaitTime=500)
+    write(kafka, source, [(1, None, 1), (1, None, 0)])
+    assert (engine := site.start("run", script, stream, "discard:")).wait() == 0, engine.said
+    assert f"the one at offset 1 of {source}[1]: action() failed" in engine.said
+    (job,) = (path.name for path in (site.folder / "state" / "jobs").iterdir())
+    assert (shown := site.start("rejects", "show", "--job", job)).wait() == 0, shown.said
+    assert f"offset 1 of {source}[1]" in shown.said
 
 
 def test_a_fixed_partition_is_read_alone_and_gone_on_with(site, kafka, topic, name):
