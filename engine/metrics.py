@@ -7,8 +7,10 @@ thread; those that take a count are meant to be called once a batch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,7 +22,13 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric, SummaryMetricFamily
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from engine import __version__
@@ -35,6 +43,57 @@ _SCORE_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 # From a commit that syncs nothing to one of a million keys.
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+# Rows of a call: what one frame holds is the most that waits together.
+_ROW_BOUNDS = tuple(1 << power for power in range(13))
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often something was done, and the time in it."""
+
+    count: int = 0
+    total_s: float = 0.0
+
+    def __sub__(self, before: Times) -> Times:
+        return Times(self.count - before.count, self.total_s - before.total_s)
+
+
+class PredictorFigures(Protocol):
+    """What is known of a loaded model file; sums over all jets."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+
+    @property
+    def backend(self) -> str:
+        """What runs it."""
+
+    @property
+    def device(self) -> str:
+        """Where it really runs."""
+
+    @property
+    def n_calls(self) -> int:
+        """How often it was called."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows it has predicted."""
+
+    @property
+    def duration_s(self) -> float:
+        """The time in it."""
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long rows have waited for the others of their batch."""
+
+    @property
+    def calls_by_rows(self) -> Mapping[int, int]:
+        """How many calls had up to 1, 2, 4, 8 ... rows."""
 
 
 class _ActionTime(Collector):
@@ -56,9 +115,56 @@ class _ActionTime(Collector):
         name, documentation = "engine_action_duration_seconds", "Time in the model's action()."
         yield SummaryMetricFamily(name, documentation, count_value=n_calls, sum_value=total_s)
 
+    @property
+    def times(self) -> Times:
+        with self._lock:
+            return Times(self._n_calls, self._total_s)
+
+
+class _Predictors(Collector):
+    """What the predictors of the loaded model did, as it was said last."""
+
+    def __init__(self) -> None:
+        self._figures: Sequence[PredictorFigures] = ()
+
+    def set(self, figures: Sequence[PredictorFigures]) -> None:
+        self._figures = tuple(figures)
+
+    def collect(self) -> Iterable[Metric]:
+        by, figures = ["predictor"], self._figures
+        calls = CounterMetricFamily("engine_predictor_calls", "Calls of a loaded model file.", labels=by)
+        rows = CounterMetricFamily("engine_predictor_rows", "Rows that went through it.", labels=by)
+        duration = SummaryMetricFamily("engine_predictor_duration_seconds", "Time in its calls.", labels=by)
+        waiting = CounterMetricFamily(
+            "engine_predictor_waiting_seconds",
+            "How long rows waited for the others of their batch.",
+            labels=by,
+        )
+        batches = HistogramMetricFamily("engine_predictor_batch_rows", "Rows of a call.", labels=by)
+        info = InfoMetricFamily("engine_predictor", "What runs it, and where.", labels=by)
+        for one in figures:
+            calls.add_metric([one.name], one.n_calls)
+            rows.add_metric([one.name], one.n_rows)
+            duration.add_metric([one.name], count_value=one.n_calls, sum_value=one.duration_s)
+            waiting.add_metric([one.name], one.waiting_s)
+            batches.add_metric([one.name], _cumulated(one.calls_by_rows), one.n_rows)
+            info.add_metric([one.name], {"backend": one.backend, "device": one.device})
+        yield from (calls, rows, duration, waiting, batches, info)
+
+
+def _cumulated(calls_by_rows: Mapping[int, int]) -> list[tuple[str, float]]:
+    """Return the calls of up to so many rows, by powers of two without a gap: a bucket that comes later is no news."""
+    buckets, n_calls = list[tuple[str, float]](), 0
+    for bound in _ROW_BOUNDS:
+        n_calls += calls_by_rows.get(bound, 0)
+        buckets.append((f"{bound}.0", n_calls))
+    return [*buckets, ("+Inf", sum(calls_by_rows.values()))]
+
 
 _action_time = _ActionTime()
+_predictors = _Predictors()
 REGISTRY.register(_action_time)
+REGISTRY.register(_predictors)
 ProcessCollector(registry=REGISTRY)
 Info("engine", "The engine's version.", registry=REGISTRY).info({"version": __version__})
 _records = Counter("engine_records", "Records, by what became of them.", ["slot", "outcome"], registry=REGISTRY)
@@ -112,6 +218,22 @@ def _records_of(slot: int, outcome: str) -> Counter:
 def add_action_time(n_calls: int, total_s: float) -> None:
     """Add what a jet measured over a batch."""
     _action_time.add(n_calls, total_s)
+
+
+def set_predictors(figures: Sequence[PredictorFigures]) -> None:
+    """Say what the predictors of the loaded model did; one that is not named is gone."""
+    _predictors.set(figures)
+
+
+def times() -> dict[str, Times]:
+    """Return how often ``action()`` was called, and commits and synchronous scores were done, and the time in them."""
+    return {"action": _action_time.times, "commit": _times_of(_commits), "score": _times_of(_score_time)}
+
+
+def _times_of(histogram: Histogram) -> Times:
+    [family] = histogram.collect()
+    values = {sample.name.rpartition("_")[2]: sample.value for sample in family.samples}
+    return Times(int(values["count"]), values["sum"])
 
 
 def observe_score(duration_s: float) -> None:

@@ -12,10 +12,14 @@ from engine.runtime.info import (
     JetInfo,
     ModelInfo,
     Outputs,
+    PlanInfo,
+    PredictorInfo,
+    ProfileInfo,
     RejectInfo,
     Resumed,
     Scaled,
     SlotInfo,
+    TimeInfo,
 )
 from engine.runtime.states import TRANSITIONS, EngineState, Event
 
@@ -30,8 +34,12 @@ __all__ = [
     "JetInfo",
     "ModelInfo",
     "Outputs",
+    "PlanInfo",
+    "PredictorInfo",
+    "ProfileInfo",
     "RejectInfo",
     "Resumed",
     "Scaled",
     "SlotInfo",
+    "TimeInfo",
 ]

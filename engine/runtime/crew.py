@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
+from engine import metrics
 from engine.channel import OutputFrame
 from engine.errors import EngineError
 from engine.log import get_logger
 from engine.registry import Model
+from engine.runtime.cores import available_cores
 from engine.runtime.gathering import gather
 from engine.runtime.info import Scaled
 from engine.runtime.jet_events import JetOwner
 from engine.runtime.jets import Jet
 from engine.runtime.launcher import Launcher
+from engine.runtime.threads import ThreadPlan, is_gpu, plan_threads
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, Entry
 
@@ -43,7 +46,12 @@ class Crew:
         self._started: list[Jet] = []
         """All that are not ended, those that only start, or retire, too."""
         self._owner, self._settings = owner, settings
-        self._launcher = Launcher(model, settings, is_inline=is_inline)
+        self._cores = available_cores()
+        self._launcher = Launcher(model, settings, self.plan, is_inline=is_inline)
+        self.times_before = metrics.times()
+        """What had been measured before it."""
+        self.has_predictors = False
+        """Whether a jet has told of one."""
         self._last_number = 0
         self._has_begun = False
 
@@ -86,6 +94,16 @@ class Crew:
         notes = [f"{note.message}." for note in self.model.script.unkept]
         return [*notes, *(refusal for _, refusal in kept if refusal is not None)]
 
+    def plan(self) -> ThreadPlan:
+        """Return how the cores are shared between the jets that are there now, those that only start too."""
+        n_jets = len(self._started)
+        has_one_task = not self.model.script.is_stateless and not self._owner.is_tasked
+        return plan_threads(self._settings, min(1, n_jets) if has_one_task else n_jets, self._cores)
+
+    def plan_of(self, jet: Jet) -> ThreadPlan | None:
+        """Return what a jet was started with; None of one that has no process."""
+        return self._launcher.plans.get(jet.number)
+
     def policy(self, slot: int) -> str:
         """Return what becomes of a record of the slot on which the script raises: stop, reject or skip."""
         return self._launcher.policy(slot)
@@ -111,7 +129,23 @@ class Crew:
                     f"The model has state ({names}), so its records are one task, and {n_jets - n_working} of {n_jets}"
                     " jets idle. If no record depends on another, say so in the script: # engine.state: none"
                 )
-        return Scaled(n_jets, n_working, note)
+        return Scaled(n_jets, n_working, " ".join(filter(None, [note, *self._sharing(n_jets)])))
+
+    def _sharing(self, n_jets: int) -> Iterator[str]:
+        """Say what so many jets share badly."""
+        if n_jets > 1 and is_gpu(self._settings.device):
+            yield (
+                f"Each of {n_jets} jets has a copy of the weights of its own on {self._settings.device}. One jet fills"
+                " a GPU best, since it predicts what is queued as one batch; more help where the script's own Python"
+                " is what takes the time (engine model profile)."
+            )
+        n_threads = self.plan().n_threads
+        others = {plan.n_threads for jet in self.jets if (plan := self.plan_of(jet)) and plan.n_threads != n_threads}
+        if others and self.has_predictors:
+            yield (
+                f"Threads of a predictor: {n_threads} in a jet that is started now. Jets that run keep the"
+                f" {' or '.join(map(str, sorted(others)))} that they have until they are started again."
+            )
 
     async def grow(self, n_jets: int) -> list[Jet]:
         """Start so many more jets and have them import the script.
@@ -125,6 +159,8 @@ class Crew:
         self._last_number += n_jets
         jets = [Jet(number, self._launcher, self._owner, self._settings) for number in range(first, first + n_jets)]
         self._started += jets
+        if jets:
+            log.info("threads.planned", plan=str(self.plan()))
         await self._together(jets, (jet.load() for jet in jets))
         return jets
 

@@ -17,10 +17,11 @@ from engine.runtime.crew import Crew
 from engine.runtime.dock import Dock
 from engine.runtime.fitting import check_fit, missing_slots
 from engine.runtime.gate import Gate
-from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, Resumed, Scaled
-from engine.runtime.inspection import inspect_engine
+from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, ProfileInfo, Resumed, Scaled
+from engine.runtime.inspection import inspect_engine, profile_engine
 from engine.runtime.intake import Intake
 from engine.runtime.link import Link
+from engine.runtime.jets import Jet
 from engine.runtime.manifold import Manifold
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
@@ -408,6 +409,14 @@ class Engine:
     def _open_if_running(self) -> None:
         if self.state is EngineState.RUNNING:
             self.manifold.open()
+    def profile(self) -> ProfileInfo | None:
+        """Return where the time of the loaded model went; None without one."""
+        return profile_engine(self)
+
+    def silence_s(self, jet: Jet) -> float:
+        """Return for how long a jet has answered nothing of what it was given."""
+        return self._watch.silence_s(jet)
+
 
     @property
     def _is_over(self) -> bool:

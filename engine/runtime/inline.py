@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.channel import Cell, FrameReader, Kind, pack_frame, pack_message, unpack_message
 from engine.runtime.runner import RunnerEvents
+from engine.runtime.threads import ENGINE_VARIABLES, ThreadPlan
 
 _KIND_AT = 4
 """Where a frame says its kind: behind its length."""
@@ -27,9 +28,11 @@ class InlineRunner:
         Becomes the working directory and the first entry of `sys.path` until the runner ends.
     events : RunnerEvents
         Who is told what happens.
+    plan : ThreadPlan, optional
+        What the predictors get of the cores. Libraries beside them have read what is theirs by now.
     """
 
-    def __init__(self, folder: Path, events: RunnerEvents) -> None:
+    def __init__(self, folder: Path, events: RunnerEvents, plan: ThreadPlan | None = None) -> None:
         from engine.jet import Worker  # here: an engine whose jets are processes never loads what runs in them
 
         self._events, self._loop = events, asyncio.get_running_loop()
@@ -41,6 +44,9 @@ class InlineRunner:
         self._path = str(folder)
         os.chdir(folder)
         sys.path.insert(0, self._path)
+        self._environ_before = {name: os.environ.get(name) for name in ENGINE_VARIABLES}
+        environ = plan.environ() if plan is not None else {}
+        os.environ.update({name: environ[name] for name in ENGINE_VARIABLES if name in environ})
         self._is_over = self._is_deaf = False
         self._interrupt_before = signal.signal(signal.SIGINT, self._interrupt)
 
@@ -85,6 +91,11 @@ class InlineRunner:
             signal.signal(signal.SIGINT, self._interrupt_before)
             os.chdir(self._before)
             sys.path.remove(self._path)
+            for name, text in self._environ_before.items():
+                if text is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = text
             self._loop.call_soon(self._events.on_exit, 0)
 
     async def drain(self) -> None:

@@ -7,12 +7,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import metrics
 from engine.registry import Model
 from engine.runtime.crew import Crew
 from engine.runtime.fitting import missing_slots
-from engine.runtime.info import EngineInfo, FenceInfo, GroupInfo, JetInfo, ModelInfo, SlotInfo, StateInfo
+from engine.runtime.info import (
+    EngineInfo,
+    FenceInfo,
+    GroupInfo,
+    JetInfo,
+    ModelInfo,
+    PlanInfo,
+    ProfileInfo,
+    SlotInfo,
+    StateInfo,
+    TimeInfo,
+)
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet
+from engine.runtime.threads import ThreadPlan
 from engine.script import StateName
 
 if TYPE_CHECKING:
@@ -36,14 +49,39 @@ def inspect_engine(engine: Engine) -> EngineInfo:
         waits_for=_waits_for(engine, model),
         model=_model_info(crew, engine.n_jets) if crew is not None else None,
         slots=[_slot_info(slot, model, ends.get(slot), engine.link.group) for slot in sorted(used | set(ends))],
-        jets=[_jet_info(jet) for jet in (crew.jets if crew is not None else [])],
+        jets=[_jet_info(crew, jet, engine.silence_s(jet)) for jet in crew.jets] if crew is not None else [],
         rejects=list(engine.rejects.latest),
         promise=engine.promise(),
         fence=_fence_info(engine),
         n_keys=manifold.ledger.figures.n_keys if model is not None and model.script.keys else None,
         state_bytes=manifold.ledger.figures.size_bytes,
         group=_group_info(engine.link),
+        plan=_plan_info(crew.plan()) if crew is not None else None,
+        predictors=manifold.predictions.infos(model) if model is not None else [],
     )
+
+
+def profile_engine(engine: Engine) -> ProfileInfo | None:
+    """Return where the time of the loaded model went; None without one."""
+    crew, line = engine.manifold.crew, engine.manifold.line
+    if crew is None:
+        return None
+    times = {name: now - crew.times_before[name] for name, now in metrics.times().items()}
+    action, commit, score = (TimeInfo(times[name].count, times[name].total_s) for name in ("action", "commit", "score"))
+    return ProfileInfo(
+        crew.model.script.name,
+        _plan_info(crew.plan()),
+        engine.manifold.predictions.infos(crew.model),
+        action,
+        commit,
+        score,
+        sum(len(work.values) for work in line.waiting),
+        sum(len(work.values) for work in line.sent_works),
+    )
+
+
+def _plan_info(plan: ThreadPlan) -> PlanInfo:
+    return PlanInfo(plan.n_cores, plan.source, plan.n_jets, plan.n_threads, plan.device, str(plan))
 
 
 def _group_info(link: Link) -> GroupInfo | None:
@@ -119,8 +157,18 @@ def _slot_info(number: int, model: Model | None, end: Intake | Outlet | None, gr
     )
 
 
-def _jet_info(jet: Jet) -> JetInfo:
-    return JetInfo(jet.number, jet.pid, jet.status.value, jet.n_records, jet.n_restarts, _rss_bytes(jet.pid))
+def _jet_info(crew: Crew, jet: Jet, silent_s: float) -> JetInfo:
+    plan = crew.plan_of(jet)
+    return JetInfo(
+        jet.number,
+        jet.pid,
+        jet.status.value,
+        jet.n_records,
+        jet.n_restarts,
+        _rss_bytes(jet.pid),
+        plan.n_threads if plan is not None else None,
+        silent_s,
+    )
 
 
 def _rss_bytes(pid: int | None) -> int | None:

@@ -40,6 +40,9 @@ class JetOwner(Protocol):
     def on_changed(self, jet: Jet, entries: list[Entry], figures: Figures) -> None:
         """Take the state that has changed, as a commit asked for it."""
 
+    def on_predictors(self, jet: Jet, reports: Iterable[Mapping[str, Any]]) -> None:
+        """Take what each predictor of the jet did since its process began; see `engine.inference.Predictor.report`."""
+
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back, of a task or in all."""
 

@@ -15,6 +15,7 @@ from engine.runtime.fitting import coding_of
 from engine.runtime.inline import InlineRunner
 from engine.runtime.process import ProcessRunner
 from engine.runtime.runner import Runner, RunnerEvents
+from engine.runtime.threads import ThreadPlan
 from engine.runtime.workdir import Workdir
 from engine.settings import Settings
 from engine.streams import Stream
@@ -29,12 +30,18 @@ class Launcher:
         What to run.
     settings : Settings
         Memory limit and folders.
+    plan : callable
+        Returns how the cores are shared now; asked for every runner.
     is_inline : bool
         Run the script in this process.
     """
 
-    def __init__(self, model: Model, settings: Settings, *, is_inline: bool = False) -> None:
-        self.model, self._settings, self.is_inline = model, settings, is_inline
+    def __init__(
+        self, model: Model, settings: Settings, plan: Callable[[], ThreadPlan], *, is_inline: bool = False
+    ) -> None:
+        self.model, self._settings, self._plan, self.is_inline = model, settings, plan, is_inline
+        self.plans: dict[int, ThreadPlan] = {}
+        """What each jet was started with."""
         self.is_watched = settings.is_watched
         """Whether jets are to look what the script changes beside its state."""
         self._folders: dict[int, Workdir] = {}
@@ -66,7 +73,8 @@ class Launcher:
             self._folders[number] = folder
             self._write_script(self.script_path(number))
             if self.is_inline:
-                return InlineRunner(folder.path, events)
+                plan = self.plans[number] = self._plan()
+                return InlineRunner(folder.path, events, plan)
             python = Path(sys.executable)
             if folder.requirements is not None:
                 loop = asyncio.get_running_loop()
@@ -76,7 +84,8 @@ class Launcher:
 
                 python = await asyncio.to_thread(self._environment_of, folder.requirements, tell)
             memory = self._settings.memory_limit_bytes
-            return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, events)
+            plan = self.plans[number] = self._plan()
+            return ProcessRunner(python, import_path(self._settings.cache_dir), folder.path, memory, plan, events)
         except OSError as exc:
             self.clean(number)
             raise LaunchFailed(name, f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}") from exc
@@ -105,5 +114,6 @@ class Launcher:
 
     def clean(self, number: int) -> None:
         """Remove the folder of a jet that has ended."""
+        self.plans.pop(number, None)
         if (folder := self._folders.pop(number, None)) is not None:
             folder.close()

@@ -28,6 +28,7 @@ from engine.runtime.ledger import Ledger
 from engine.runtime.line import Line
 from engine.runtime.outlet import Outlet
 from engine.runtime.ownership import Ownership
+from engine.runtime.predictions import Predictions
 from engine.runtime.pump import Pump
 from engine.runtime.rejects import LatestRejects
 from engine.runtime.rewind import Rewind
@@ -101,6 +102,7 @@ class Manifold:
         self.line, self.bell = Line(), Bell()
         self.doom: Doom | None = None
         """What the engine stops for, once what is in front of it is committed."""
+        self.predictions = Predictions()
         self.ownership, self.rewind = Ownership(self), Rewind(self)
         self.stillness, self.delivery, self._pump = Stillness(self), Delivery(self, rejects), Pump(self)
 
@@ -128,6 +130,11 @@ class Manifold:
     def calling_bytes(self) -> int:
         """What waits of records that somebody waits for."""
         return self.line.calling_bytes
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether answers of jets are taken: there is room for outputs."""
+        return self._pump.is_heard
 
     @property
     def is_idle(self) -> bool:
@@ -370,6 +377,7 @@ class Manifold:
 
     def on_jet_ended(self, jet: Jet) -> None:
         """Free what a jet that has ended held."""
+        self.predictions.end(jet)
         self.cells.release(jet)
         self.schemas.release(jet)
 
@@ -382,6 +390,13 @@ class Manifold:
         """Take the state that has changed, as a commit asked for it."""
         self.ledger.on_changed(jet, entries, figures)
         self.listen()
+
+    def on_predictors(self, jet: Jet, reports: Iterable[Mapping[str, Any]]) -> None:
+        """Take what a jet says of each of its predictors."""
+        self.predictions.use(self.crew.model if self.crew is not None else None)
+        self.predictions.take(jet, reports)
+        if self.crew is not None and jet in self.crew.jets:
+            self.crew.has_predictors = True
 
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""
@@ -498,6 +513,7 @@ class Manifold:
     def measure(self) -> None:
         """Note how much waits in the REST streams, and what the state takes."""
         self.streams.measure()
+        self.predictions.use(self.crew.model if self.crew is not None else None)
         figures = self.ledger.figures
         metrics.set_state_figures(figures.n_keys, figures.n_live, figures.size_bytes)
 

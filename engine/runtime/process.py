@@ -16,12 +16,13 @@ from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, PipeReader, pack
 from engine.log import get_logger
 from engine.runtime.console import LineReader
 from engine.runtime.runner import RunnerEvents
+from engine.runtime.threads import ThreadPlan, overridden
 
 log = get_logger(__name__)
 
 _PASSED_ON = re.compile(
     "PATH|HOME|USER|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR"
-    "|CUDA_VISIBLE_DEVICES|OMP_NUM_THREADS|TF_CPP_MIN_LOG_LEVEL|KERAS_BACKEND"
+    "|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|TF_CPP_MIN_LOG_LEVEL|KERAS_BACKEND"
 )
 """All that a jet sees of the engine's environment: no credentials."""
 
@@ -31,7 +32,7 @@ DRAIN_S = 0.001
 """How often is looked whether the pipe has taken all: half a MiB takes a jet about as long."""
 
 
-def jet_environ(environ: Mapping[str, str], import_path: Path) -> dict[str, str]:
+def jet_environ(environ: Mapping[str, str], import_path: Path, plan: ThreadPlan) -> dict[str, str]:
     """Return the environment variables of a jet that finds this engine in `import_path`."""
     kept = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
     ours = {
@@ -40,7 +41,7 @@ def jet_environ(environ: Mapping[str, str], import_path: Path) -> dict[str, str]
         "PYTHONFAULTHANDLER": "1",
         "ORT_DISABLE_TELEMETRY": "1",  # for a script that imports onnxruntime itself
     }
-    return kept | ours
+    return kept | ours | plan.environ() | overridden(environ)
 
 
 class ProcessRunner:
@@ -56,12 +57,20 @@ class ProcessRunner:
         Where the jet works.
     memory_limit_bytes : int, optional
         The most private memory it may have.
+    plan : ThreadPlan
+        What it gets of the cores.
     events : RunnerEvents
         Who is told what happens.
     """
 
     def __init__(
-        self, python: Path, import_path: Path, folder: Path, memory_limit_bytes: int | None, events: RunnerEvents
+        self,
+        python: Path,
+        import_path: Path,
+        folder: Path,
+        memory_limit_bytes: int | None,
+        plan: ThreadPlan,
+        events: RunnerEvents,
     ) -> None:
         self._events, self._frames, self._loop = events, FrameReader(), asyncio.get_running_loop()
         self._unsent = bytearray()
@@ -82,7 +91,7 @@ class ProcessRunner:
                 self._process = subprocess.Popen(
                     command,
                     cwd=folder,
-                    env=jet_environ(os.environ, import_path),
+                    env=jet_environ(os.environ, import_path, plan),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
