@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from engine.kafka.chatter import LOGGER
 
 Setting: TypeAlias = str | int | float | bool
 
@@ -115,7 +116,7 @@ class Connection:
         """Return what every client gets; librdkafka complains of settings that are for another kind of client."""
         return {
             "client.id": "scoring-engine",
-            "logger": logging.getLogger("kafka"),
+            "logger": LOGGER,
             **{name: value for name, value in self.settings.items() if not name.startswith(without)},
             "bootstrap.servers": self.servers,
         }

@@ -16,6 +16,7 @@ from engine import metrics
 from engine.errors import BrokerRefused, EngineError, EngineFenced
 from engine.kafka.assignment import Assignment
 from engine.kafka.batching import batch_of
+from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
 from engine.kafka.contest import Contest
 from engine.kafka.credit import Credit
@@ -354,6 +355,8 @@ class Fetcher:
         if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
+        if not self._trouble:
+            CHATTER.settle()
         if self._trouble and self._assigned.trouble is None:
             self._look_for_brokers()
         for partition in self._assigned.partitions_of(self._assigned.going):

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown, EngineError, EngineFenced
 from engine.kafka.brokers import Brokers
+from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
 from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
@@ -231,6 +232,7 @@ class Transaction:
             self._on_step("sent")
             self._end(producer)
             self._began_s = None
+            CHATTER.settle()
 
     def _send(self, producer: Producer, offsets: Mapping[tuple[str, int], int], membership: Any, note: str) -> None:
         """Get everything to the brokers, before they are told to commit: so what fails here is not committed."""

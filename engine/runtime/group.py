@@ -19,6 +19,7 @@ from engine.runtime.info import PartitionInfo, RestoringInfo
 from engine.runtime.manifold import Manifold
 from engine.runtime.takeover import Takeover
 from engine.runtime.topics import Topics
+from engine.runtime.waiting import Waiting
 
 log = get_logger(__name__)
 
@@ -74,12 +75,16 @@ class Group:
         self._takeovers: set[asyncio.Task[None]] = set()
         self._unsettled: Future[None] | None = None
         """What the group did not wait for any longer: until it is done, the manifold may have what is another's."""
-        self.trouble = ""
-        """What keeps the brokers from answering."""
+        self._waiting = Waiting(topics.group)
         self.fetcher = fetch(self)
         self._takeover = Takeover(manifold, store, topics, self.fetcher, frames)
         # What a commit said was lost is taken over once more, unless the group takes it away.
         manifold.on_lost = self.fetcher.retake
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the brokers from answering."""
+        return self._waiting.reason
 
     @property
     def tasks(self) -> list[int]:
@@ -164,9 +169,7 @@ class Group:
 
     def on_fetch_trouble(self, reason: str) -> None:
         """As `FetchListener.on_fetch_trouble`."""
-        if reason:
-            log.warning("group.waits", group=self._topics.group, reason=reason)
-        self.trouble = reason
+        self._waiting.note(reason)
 
     def on_fetch_broken(self, error: EngineError) -> None:
         """As `FetchListener.on_fetch_broken`."""
