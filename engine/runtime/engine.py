@@ -13,6 +13,7 @@ from engine.errors import BrokerUnreachable, EngineError, InvalidTransition, Ret
 from engine.log import get_logger
 from engine.registry import Library, Model
 from engine.runtime.berths import Berths
+from engine.runtime.callers import Tell
 from engine.runtime.crew import Crew
 from engine.runtime.dock import Dock
 from engine.runtime.fitting import check_fit, missing_slots
@@ -352,6 +353,28 @@ class Engine:
         """
         self._check_open(Event.SCORE)
         return await self._gate.score(record, input_slot, output_slot, timeout_s, key)
+
+    def call(
+        self, record: bytes, tell: Tell, input_slot: int = 0, output_slot: int = 1, timeout_s: float = 30.0
+    ) -> None:
+        """Score one record as `score` does, and tell what came of it: for who would wait in a task of its own.
+
+        Parameters
+        ----------
+        record : bytes
+            As the stream's encoding has it.
+        tell : callable
+            Called once on the event loop, with the outputs or with what `score` would raise, never from within this.
+        input_slot, output_slot, timeout_s
+            As those of `score`.
+
+        Raises
+        ------
+        InvalidTransition, StreamError, RetryAfter
+            As `score`; then `tell` is not called.
+        """
+        self._check_open(Event.SCORE)
+        self._gate.call(record, input_slot, output_slot, timeout_s, tell)
 
     async def outputs(
         self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None

@@ -13,6 +13,7 @@ import msgpack
 from engine import metrics
 from engine.channel import load_error
 from engine.errors import RetryAfter, StoreFailed, StreamError, StreamTimeout
+from engine.runtime.callers import Caller, Calls, Tell
 from engine.runtime.info import Outputs
 from engine.runtime.intake import Intake
 from engine.runtime.manifold import Manifold
@@ -34,6 +35,7 @@ class Gate:
 
     def __init__(self, manifold: Manifold) -> None:
         self._manifold = manifold
+        self._calls = Calls(manifold.forget)
         self._repeats = Repeats(manifold)
         self._turns: WeakKeyDictionary[RestInbox, asyncio.Lock] = WeakKeyDictionary()
 
@@ -107,30 +109,50 @@ class Gate:
             raise
         return len(parcel.values)
 
+    def call(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, tell: Tell) -> None:
+        """Score one record and tell what came of it; see `Engine.call`."""
+        intake = self._scored(input_slot, output_slot)
+        call = self._calls.begin(tell, timeout_s)
+        try:
+            call.work = self._submit(intake, record, output_slot, call)
+        except BaseException:
+            call.cancel()
+            raise
+
     async def score(
         self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, key: str | None = None
     ) -> list[bytes]:
         """Score one record; see `Engine.score`."""
+        if key is None:
+            return await self._score(record, input_slot, output_slot, timeout_s)
         started_s = time.perf_counter()
         try:
-            if key is None:
-                return await self._score(record, input_slot, output_slot, timeout_s)
             return await self._score_once(record, input_slot, output_slot, timeout_s, key)
         finally:
             metrics.observe_score(time.perf_counter() - started_s)
 
     async def _score(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float) -> list[bytes]:
-        work = self._submit(record, input_slot, output_slot)
-        caller = work.caller
-        assert caller is not None  # noqa: S101 -- it was submitted with one
-        expiry = asyncio.get_running_loop().call_later(timeout_s, _expire, caller, timeout_s)
+        future: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+
+        def tell(outputs: list[bytes] | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if outputs is not None:
+                future.set_result(outputs)
+            elif error is not None:
+                future.set_exception(error)
+
+        intake = self._scored(input_slot, output_slot)
+        call = self._calls.begin(tell, timeout_s)
         try:
-            return await caller
-        except (StreamTimeout, asyncio.CancelledError):
-            self._manifold.forget(work)
+            call.work = self._submit(intake, record, output_slot, call)
+            return await future
+        except asyncio.CancelledError:
+            if call.work is not None:
+                self._manifold.forget(call.work)
             raise
         finally:
-            expiry.cancel()
+            call.cancel()
 
     async def _score_once(
         self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, key: str
@@ -141,8 +163,8 @@ class Gate:
             return _load_answer(answer)
         caller = self._repeats.find(request)
         if caller is None:
-            caller = self._submit(record, input_slot, output_slot, request).caller
-            assert caller is not None  # noqa: S101 -- it was submitted with one
+            caller = asyncio.get_running_loop().create_future()
+            self._submit(self._scored(input_slot, output_slot), record, output_slot, caller, request)
             self._repeats.watch(request, caller)
         # It is scored even when nobody waits any more: the same request will come again, and ask what came of it.
         if not (await asyncio.wait([caller], timeout=timeout_s))[0]:
@@ -150,15 +172,20 @@ class Gate:
         outputs: list[bytes] = caller.result()
         return outputs
 
-    def _submit(self, record: bytes, input_slot: int, output_slot: int, request: RequestKey | None = None) -> Work:
+    def _scored(self, input_slot: int, output_slot: int) -> Intake:
+        """Return the input of a record that is to be scored; raises unless it can be."""
         intake, inbox = self._input(input_slot)
         if output_slot not in self._manifold.outlets:
             raise StreamError(f"No stream is attached to output slot {output_slot}.")
         if self._manifold.calling_bytes > inbox.max_bytes:
             raise RetryAfter(RETRY_S)
+        return intake
+
+    def _submit(
+        self, intake: Intake, record: bytes, output_slot: int, caller: Caller, request: RequestKey | None = None
+    ) -> Work:
         intake.last_seq += 1
-        metrics.count_records(input_slot, "accepted", 1)
-        caller: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        metrics.count_records(intake.slot, "accepted", 1)
         work = Work(intake, intake.last_seq, [record], caller=caller, output_slot=output_slot, answer_key=request)
         self._manifold.score(work)
         return work
@@ -239,8 +266,3 @@ def _load_answer(answer: Answer) -> list[bytes]:
         raise load_error(content)
     outputs: list[bytes] = content
     return outputs
-
-
-def _expire(caller: asyncio.Future[list[bytes]], timeout_s: float) -> None:
-    if not caller.done():
-        caller.set_exception(StreamTimeout("The record was not scored", timeout_s))

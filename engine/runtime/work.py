@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
@@ -13,6 +12,7 @@ from engine.record import Label, Outgoing, Position
 from engine.state.commits import Answer
 
 if TYPE_CHECKING:
+    from engine.runtime.callers import Caller
     from engine.runtime.intake import Intake
     from engine.runtime.lanes import Lane
 
@@ -36,7 +36,7 @@ class Work:
         For each record, where the source goes on behind it; empty for what came by another way than the source's.
     ends_batch : bool
         The intake may read one more batch when this is given to a jet.
-    caller : Future, optional
+    caller : Caller, optional
         Who waits for the outputs on `output_slot`.
     answer_key : tuple of str and bytes, optional
         The request's ``Idempotency-Key`` and the digest of its body: the answer is kept with the commit.
@@ -53,7 +53,7 @@ class Work:
     values: list[bytes]
     positions: Sequence[Position] = ()
     ends_batch: bool = False
-    caller: asyncio.Future[list[bytes]] | None = None
+    caller: Caller | None = None
     output_slot: int = 1
     answer_key: tuple[str, bytes] | None = None
     replayed: Sequence[int] = ()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
@@ -27,27 +30,56 @@ DEFAULT_TIMEOUT_S = 30.0  # for a score, and for a ``wait`` without a number
 _READERS = {RECORDS_TYPE: unpack_records, LINES_TYPE: split_records}
 
 
+class ScoreQuery(NamedTuple):
+    """Which slots a score is about, and how long it may take."""
+
+    input_slot: int = 0
+    output_slot: int = 1
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+
+def score_query(query_string: bytes) -> ScoreQuery:
+    """Return what a query string asks for; raises `RequestInvalid`."""
+    if not query_string:
+        return _DEFAULT_QUERY
+    query = Query(query_string, ("input", "output", "timeout"))
+    output_slot = query.number("output")
+    return ScoreQuery(
+        query.number("input") or 0,
+        1 if output_slot is None else output_slot,
+        query.seconds("timeout", DEFAULT_TIMEOUT_S),
+    )
+
+
+def form_score(service: Service, values: Sequence[bytes], output_slot: int, accept: str | None) -> tuple[bytes, str]:
+    """Return the body that answers a score, and its media type."""
+    if accept is not None and media_type_of(accept) == RECORDS_TYPE:
+        return pack_records(values), RECORDS_TYPE
+    return join_answer(values, service.encoding(output_slot))
+
+
 async def score(service: Service, scope: Scope, receive: Receive) -> Response:
     """Score one record and answer with what came of it.
+
+    Most scores never get here, but are answered by `engine.server.connection`.
 
     Raises
     ------
     DataError, ActionFailed, StreamTimeout, InvalidTransition, KeyReused
         As `Engine.score`.
     """
-    query = Query(scope["query_string"], ("input", "output", "timeout"))
-    input_slot, output_slot = query.number("input") or 0, query.number("output")
-    output_slot = 1 if output_slot is None else output_slot
-    timeout_s, key = query.seconds("timeout", DEFAULT_TIMEOUT_S), find_idempotency_key(scope)
+    input_slot, output_slot, timeout_s = score_query(scope["query_string"])
+    key = find_idempotency_key(scope)
     raw = await read_body(scope, receive, service.settings.max_record_bytes)
     values = await service.engine.score(raw, input_slot, output_slot, timeout_s, key)
     headers = {"Engine-Records": str(len(values))}
     if not values:
         return Response(status_code=204, headers=headers)
-    if _accepts_records(scope):
-        return Response(pack_records(values), headers=headers, media_type=RECORDS_TYPE)
-    content, media_type = join_answer(values, service.encoding(output_slot))
+    content, media_type = form_score(service, values, output_slot, find_header(scope, b"accept"))
     return Response(content, headers=headers, media_type=media_type)
+
+
+_DEFAULT_QUERY = ScoreQuery()
 
 
 async def take_input(service: Service, slot: int, scope: Scope, receive: Receive) -> Response:

@@ -1,4 +1,4 @@
-"""The outermost application: guards every request, and serves the hot path ahead of the framework."""
+"""The outermost application: guards every request, and serves the hot paths ahead of the framework."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Front:
     """
 
     def __init__(self, service: Service, framework: ASGIApp, *, is_local_only: bool) -> None:
-        self._service = service
+        self.service = service
         self._framework = framework
-        self._is_local_only = is_local_only
+        self.is_local_only = is_local_only
         self._score = partial(data.score, service)
         self.waits_for = ""
         """What the engine waits for before it can answer anything, as a sentence."""
@@ -60,7 +60,7 @@ class Front:
             await self._framework(scope, receive, send)
             return
         try:
-            if self._is_local_only:
+            if self.is_local_only:
                 check_origin(scope)
             self._check_awake()
             handler = self._find(scope["method"], scope["path"])
@@ -94,10 +94,10 @@ class Front:
             return self._score if method == "POST" else None
         match = _SLOT_PATH.fullmatch(path)
         verb = _SLOT_VERBS.get((method, match[1])) if match else None
-        return partial(verb, self._service, int(match[2])) if match and verb else None
+        return partial(verb, self.service, int(match[2])) if match and verb else None
 
     def _limit(self, path: str) -> int:
-        return ATTACHMENT_BYTES if path.startswith("/attachments/") else self._service.settings.inbox_bytes
+        return ATTACHMENT_BYTES if path.startswith("/attachments/") else self.service.settings.inbox_bytes
 
 
 def _log_internal(scope: Scope, exc: Exception) -> None:

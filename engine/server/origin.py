@@ -38,16 +38,20 @@ def is_this_machine(host: str) -> bool:
 
 def check_origin(scope: Scope) -> None:
     """Raise `PolicyViolation` unless the request was meant for this machine, and comes from no page of another site."""
-    host = _host_of(f"//{find_header(scope, b'host') or ''}")
-    if not is_this_machine(host):
+    check_sender(*(find_header(scope, name) for name in (b"host", b"origin", b"sec-fetch-site")))
+
+
+def check_sender(host: str | None, origin: str | None, site: str | None) -> None:
+    """Do the same by the values of ``Host``, ``Origin`` and ``Sec-Fetch-Site``."""
+    name = _host_of(f"//{host or ''}")
+    if not is_this_machine(name):
         raise PolicyViolation(
-            f"Requests for the host {host!r} are not answered: this server is for its own machine. "
+            f"Requests for the host {name!r} are not answered: this server is for its own machine. "
             "Ask for 127.0.0.1 or localhost."
         )
-    origin = find_header(scope, b"origin")
     if origin is not None and not is_this_machine(_host_of(origin)):
         raise PolicyViolation(f"A page of {origin!r} may not talk to this server: it is for its own machine.")
-    if find_header(scope, b"sec-fetch-site") not in _OWN_SITES:
+    if site not in _OWN_SITES:
         raise PolicyViolation("A page of another site may not talk to this server: it is for its own machine.")
 
 

@@ -93,7 +93,7 @@ class FakeManifold:
         self.inbox: Any = source.inner
         self.intakes = {
             0: SimpleNamespace(
-                number=7, stream=stream, inbox=self.inbox, last_seq=0, rejects=None, position=0, last_position=0
+                number=7, slot=0, stream=stream, inbox=self.inbox, last_seq=0, rejects=None, position=0, last_position=0
             )
         }
         self.outlets = {1: outlet_of(8, stream_of(), self)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from engine.errors import StreamError
@@ -27,6 +30,9 @@ class FakeEngine:
         self.calls: list[tuple[Any, ...]] = []
         self.answers: list[bytes] | None = None
         self.outbox: list[bytes] = []
+        self.tells: deque[Callable[[], None]] = deque()
+        """What answers the calls, oldest first; called at once unless `is_slow`."""
+        self.is_slow = False
         self.is_eof = False
         self.entries: list[Entry] = []
         self.log: list[Reject] = []
@@ -108,6 +114,21 @@ class FakeEngine:
     ) -> Sequence[bytes]:
         self._called("score", record, input_slot, output_slot, timeout_s, *([] if key is None else [key]))
         return [b"%g" % (2 * float(record))] if self.answers is None else self.answers
+
+    def call(
+        self,
+        record: bytes,
+        tell: Callable[[list[bytes] | None, BaseException | None], None],
+        input_slot: int = 0,
+        output_slot: int = 1,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._called("call", record, input_slot, output_slot, timeout_s)
+        error = self.fails.get("score")
+        outputs = [b"%g" % (2 * float(record))] if self.answers is None and error is None else self.answers
+        self.tells.append(partial(tell, None if error else outputs, error))
+        if not self.is_slow:
+            asyncio.get_running_loop().call_soon(self.tells.popleft())
 
     async def outputs(
         self, slot: int, *, after: int | None = None, limit: int | None = None, wait_s: float | None = None
