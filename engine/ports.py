@@ -126,10 +126,10 @@ class Envelope(Protocol):
     A record that is too long to be kept comes back as `engine.record.Oversized`.
     """
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Sequence[bytes]:
         """Take bytes, however they were cut, and return the records that they complete."""
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> Sequence[bytes]:
         """Return what is left at the end of the stream."""
 
     def wrap(self, values: Sequence[bytes]) -> bytes:
@@ -171,4 +171,17 @@ class Codec(Protocol):
         ------
         DataError
             `EncodeError` or `SchemaMismatch`.
+        """
+
+    def decode_batch(self, raws: Sequence[bytes]) -> list[Any] | None:
+        """Return the values of many records, each as `decode` returns it.
+
+        None where that is no faster, or where one of them cannot be decoded: they are decoded one by one then.
+        Raises nothing.
+        """
+
+    def encode_batch(self, values: Sequence[Any]) -> Sequence[bytes] | None:
+        """Return the bytes of many values, each as `encode` returns it, or None as `decode_batch`.
+
+        Only numbers are encoded so: a script may change another value when it has given it.
         """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self, TypeAlias
+from struct import iter_unpack, unpack
+from typing import NamedTuple, Self, TypeAlias, overload
 
 Position: TypeAlias = int
 """Where to resume once a record is done: the place *after* it. Opaque; only its own source can read it."""
@@ -36,13 +37,73 @@ Outgoing: TypeAlias = Label
 otherwise."""
 
 
+_N_CUT = 4096  # a format of more items is not worth what it takes to parse and to keep
+
+
+class Joined(Sequence[bytes]):
+    """Records of one size, one behind the other in one piece: one is cut off when somebody looks at it.
+
+    Parameters
+    ----------
+    data : bytes
+        The records; a whole number of them.
+    size : int
+        Bytes of each; at least 1.
+
+    Examples
+    --------
+    >>> records = Joined(b"abcdef", 2)
+    >>> list(records), records[-1], list(records[1:])
+    ([b'ab', b'cd', b'ef'], b'ef', [b'cd', b'ef'])
+    """
+
+    __slots__ = ("data", "size")
+    __hash__ = None  # type: ignore[assignment]  # equal to lists
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self.data, self.size = data, size
+
+    def __len__(self) -> int:
+        return len(self.data) // self.size
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                return list(self)[index]
+            return Joined(self.data[start * self.size : max(start, stop) * self.size], self.size)
+        start = range(len(self))[index] * self.size
+        return self.data[start : start + self.size]
+
+    def __iter__(self) -> Iterator[bytes]:
+        n = len(self)
+        if n <= _N_CUT:
+            return iter(unpack(f"{self.size}s" * n, self.data))
+        return (value for (value,) in iter_unpack(f"{self.size}s", self.data))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, list | tuple | Joined) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"Joined({list(self)!r})"
+
+
+def size_of(values: Sequence[bytes]) -> int:
+    """Return how many bytes records have."""
+    return len(values.data) if type(values) is Joined else sum(map(len, values))
+
+
 @dataclass(slots=True)
 class Batch:
     """What one read of a source returned: raw records, column by column.
 
     Parameters
     ----------
-    values : list of bytes
+    values : sequence of bytes
         The records as they were read, one encoded value each.
     positions : sequence of int
         For each record, where to resume once it is done.
@@ -50,7 +111,7 @@ class Batch:
         For each record, what it carries beside its value, where the source knows such a thing.
     """
 
-    values: list[bytes]
+    values: Sequence[bytes]
     positions: Sequence[Position]
     labels: Sequence[Label] | None = None
 

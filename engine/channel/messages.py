@@ -98,7 +98,7 @@ class BatchFrame:
         The input slot.
     first_seq : int
         Sequence number of the first record; the others follow on.
-    values : list of bytes
+    values : sequence of bytes
         The records, as the stream gave them.
     is_synchronous : bool
         Somebody waits for the answer: an error is theirs, and never stops the jet.
@@ -115,7 +115,7 @@ class BatchFrame:
     batch: int
     slot: int
     first_seq: int
-    values: list[bytes]
+    values: Sequence[bytes]
     is_synchronous: bool = False
     task: int = 0
     keys: Sequence[bytes | None] | None = None

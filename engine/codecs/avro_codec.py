@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.codecs.avro_reader import ReaderCompiler, Unreadable
 from engine.codecs.avro_writer import WriterCompiler
-from engine.codecs.compiled import CompiledCodec, SchemaPair
+from engine.codecs.compiled import CompiledCodec, SchemaPair, one_by_one
+from engine.codecs.flat import Flat, ReadBatch, WriteBatch
 from engine.errors import DecodeError, EncodeError
 from engine.schema import Extras, Schema, validator
 
@@ -21,8 +22,14 @@ _NAME = "avro-binary"
 def open_avro(schemas: SchemaPair) -> CompiledCodec:
     """Return the codec. NaN and infinities are legal."""
     extras = Extras()
-    decode = schemas.resolve_input(datum_reader(schemas.stream, _NAME))
-    return CompiledCodec(_NAME, decode, datum_writer(schemas, extras, _NAME), extras)
+    return CompiledCodec(
+        _NAME,
+        schemas.resolve_input(datum_reader(schemas.stream, _NAME)),
+        datum_writer(schemas, extras, _NAME),
+        extras,
+        schemas.resolve_batch(batch_reader(schemas.stream)),
+        batch_writer(schemas),
+    )
 
 
 def datum_writer(schemas: SchemaPair, extras: Extras, encoding: str, prefix: bytes = b"") -> Callable[[Any], bytes]:
@@ -38,8 +45,16 @@ def datum_writer(schemas: SchemaPair, extras: Extras, encoding: str, prefix: byt
         except RecursionError as exc:
             raise EncodeError(encoding, "it is nested too deeply") from exc
 
-    is_double = schemas.stream == schemas.model and schemas.stream.root.kind == "double"
-    return _write_double(write, prefix) if is_double else write
+    flat = Flat.of(schemas.stream.root) if schemas.stream == schemas.model else None
+    if flat is None:
+        return write
+    return _write_double(write, prefix) if schemas.stream.root.kind == "double" else flat.writer(write, prefix)
+
+
+def batch_writer(schemas: SchemaPair, prefix: bytes = b"") -> WriteBatch:
+    """Return what writes many values of the script, each behind the prefix; see `engine.ports.Codec`."""
+    flat = Flat.of(schemas.stream.root) if schemas.stream == schemas.model else None
+    return (flat.batch_writer(prefix) if flat is not None else None) or one_by_one
 
 
 def datum_reader(schema: Schema, encoding: str, start: int = 0) -> Callable[[bytes], Any]:
@@ -64,7 +79,16 @@ def datum_reader(schema: Schema, encoding: str, start: int = 0) -> Callable[[byt
             raise DecodeError(encoding, f"{len(raw) - end} bytes follow the value")
         return value
 
-    return read
+    flat = Flat.of(schema.root)
+    if flat is None:
+        return read
+    return flat.reader(read, start, b"" if start else CONTROL_PREFIX)
+
+
+def batch_reader(schema: Schema, prefix: bytes = b"") -> ReadBatch:
+    """Return what reads many records that have the prefix in front of their datum; see `engine.ports.Codec`."""
+    flat = Flat.of(schema.root)
+    return one_by_one if flat is None else flat.batch_reader(prefix, b"" if prefix else CONTROL_PREFIX)
 
 
 def _read_double(encoding: str, start: int) -> Callable[[bytes], Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
+from operator import countOf
 from typing import Any
 
 from engine.codecs.compiled import CompiledCodec, SchemaPair
@@ -45,6 +46,7 @@ def open_json(schemas: SchemaPair | None, *, is_tagged: bool) -> CompiledCodec:
     encode: Callable[[Any], bytes] = write if form is None else write_form
     if schemas.stream == schemas.model and schemas.stream.root.kind == "double":
         decode, encode = _read_double(decode), _write_double(encode)
+        return CompiledCodec("json", decode, encode, extras, _read_doubles, _write_doubles)
     return CompiledCodec("json", decode, encode, extras)
 
 
@@ -83,3 +85,27 @@ def _write_double(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
         return repr(value).encode() if type(value) is float and isfinite(value) else write(value)
 
     return write_double
+
+
+def _read_doubles(raws: Sequence[bytes]) -> list[Any] | None:
+    """Read many numbers as one array: as many numbers as records, so that none holds more or less than one."""
+    try:
+        text = f"[{str(b','.join(raws), 'utf-8')}]"
+        values, end = scan_json(text, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    n = len(raws)
+    n_floats = countOf(map(type, values), float)
+    if end != len(text) or len(values) != n or n_floats + countOf(map(type, values), int) != n:
+        return None
+    try:
+        numbers = values if n_floats == n else list(map(float, values))
+    except OverflowError:
+        return None
+    return numbers if all(map(isfinite, numbers)) else None
+
+
+def _write_doubles(values: Sequence[Any]) -> Sequence[bytes] | None:
+    if not values or countOf(map(type, values), float) != len(values) or not all(map(isfinite, values)):
+        return None
+    return "\n".join(map(repr, values)).encode().split(b"\n")

@@ -6,13 +6,14 @@ the schema's GUID. Where the GUID came in a header, whoever read the header has 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
-from engine.codecs.avro_codec import datum_reader, datum_writer
-from engine.codecs.compiled import SchemaPair
+from engine.codecs.avro_codec import batch_reader, batch_writer, datum_reader, datum_writer
+from engine.codecs.compiled import SchemaPair, one_by_one, resolve_all
+from engine.codecs.flat import ReadBatch, WriteBatch
 from engine.errors import DecodeError, EngineError, SchemaInvalid, SchemaMismatch
 from engine.record import Batch, Label, Oversized
 from engine.schema import Extras, Resolver, Schema, parse_schema
@@ -54,8 +55,10 @@ class RegistryCodec:
         self._source, self._model = source, model
         self._targets = [schema for schema in (stream, model) if schema is not None]
         self._readers: dict[bytes, Callable[[bytes], Any]] = {}
+        self._batch_readers: dict[bytes, ReadBatch] = {}
         self._extras = Extras()
         self._write: Callable[[Any], bytes] | None = None
+        self._write_batch: WriteBatch = one_by_one
 
     @property
     def extra_fields(self) -> int:
@@ -73,6 +76,15 @@ class RegistryCodec:
             self._write = self._make_writer()
         return self._write(value)
 
+    def decode_batch(self, raws: Sequence[bytes]) -> list[Any] | None:
+        """Return the values of records that were all written with a schema that is known by now, or None."""
+        read = self._batch_readers.get(raws[0][:5]) if raws else None
+        return read(raws) if read is not None else None
+
+    def encode_batch(self, values: Sequence[Any]) -> Sequence[bytes] | None:
+        """Return the records of many outputs, or None."""
+        return self._write_batch(values)
+
     def _find_reader(self, raw: bytes) -> Callable[[bytes], Any]:
         start = _START.get(raw[0]) if raw else None
         if start is None or len(raw) < start:
@@ -80,10 +92,10 @@ class RegistryCodec:
         prefix = raw[:start]
         if prefix not in self._readers:
             key = UUID(bytes=prefix[1:]) if raw[0] == _GUID else int.from_bytes(prefix[1:])
-            self._readers[prefix] = self._make_reader(key, self._source.written(key), start)
+            self._readers[prefix] = self._make_reader(key, self._source.written(key), prefix)
         return self._readers[prefix]
 
-    def _make_reader(self, key: int | UUID, source: Any, start: int) -> Callable[[bytes], Any]:
+    def _make_reader(self, key: int | UUID, source: Any, prefix: bytes) -> Callable[[bytes], Any]:
         """Return what reads the records of a schema as the slot asks for them."""
         try:
             schema = parse_schema(source)
@@ -97,7 +109,8 @@ class RegistryCodec:
         except SchemaMismatch as exc:
             fault = f"schema {key}, with which it was written, cannot be read as the slot asks. {exc}"
             raise DecodeError(NAME, fault.rstrip(".")) from exc
-        read = datum_reader(schema, NAME, start)
+        read, read_batch = datum_reader(schema, NAME, len(prefix)), batch_reader(schema, prefix)
+        self._batch_readers[prefix] = read_batch
         if not steps:
             return read
 
@@ -107,13 +120,21 @@ class RegistryCodec:
                 value = resolve(value)
             return value
 
+        def read_batch_resolved(raws: Sequence[bytes]) -> list[Any] | None:
+            values = read_batch(raws)
+            for resolve in steps:
+                values = resolve_all(values, resolve)
+            return values
+
+        self._batch_readers[prefix] = read_batch_resolved
         return read_resolved
 
     def _make_writer(self) -> Callable[[Any], bytes]:
         number, source = self._source.to_write()
         schema = parse_schema(source)
-        pair = SchemaPair.fit(schema, self._model or schema)
-        return datum_writer(pair, self._extras, NAME, bytes([_NUMBER]) + number.to_bytes(4))
+        pair, prefix = SchemaPair.fit(schema, self._model or schema), bytes([_NUMBER]) + number.to_bytes(4)
+        self._write_batch = batch_writer(pair, prefix)
+        return datum_writer(pair, self._extras, NAME, prefix)
 
 
 class NoSchemas:

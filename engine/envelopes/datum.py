@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import iter_unpack
 from typing import Any, TypeAlias
 
 from engine.errors import StreamError
-from engine.record import MAX_RECORD_BYTES
+from engine.record import MAX_RECORD_BYTES, Joined
 
 _Skip: TypeAlias = Callable[[bytes | bytearray, int], int]
 """From the place where a datum begins to the place behind it; IndexError when the bytes end before, ValueError when
@@ -48,7 +47,7 @@ class DatumEnvelope:
         """Bytes of the record begun."""
         return len(self._pending)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Sequence[bytes]:
         """Return the records that `data` completes.
 
         Raises
@@ -57,7 +56,7 @@ class DatumEnvelope:
             The stream is broken, and every record before that place was returned.
         """
         if self._size is not None:
-            return self._cut(data, self._size)
+            return self._split(data, self._size)
         values: list[bytes] = []
         ends: list[int] = []
         if not self._fault:
@@ -74,14 +73,14 @@ class DatumEnvelope:
         self.ends = ends
         return values
 
-    def _cut(self, data: bytes, size: int) -> list[bytes]:
-        """Return the records where all are of one size: 50 ns each, a tenth of what looking for their ends takes."""
-        whole = self._pending + data
+    def _split(self, data: bytes, size: int) -> Joined:
+        """Return the records where all are of one size, without a look at any of them."""
+        whole = b"".join((self._pending, data)) if self._pending else data
         stop = len(whole) - len(whole) % size
-        self._pending = whole[stop:]
+        self._pending = bytearray(whole[stop:])
         self.ends = range(self._end + size, self._end + stop + 1, size)
         self._end += stop
-        return [value for (value,) in iter_unpack(f"{size}s", memoryview(whole)[:stop])]
+        return Joined(whole[:stop], size)
 
     def finish(self) -> list[bytes]:
         """Return the datum that was begun and not ended: nothing can decode it, so that it is counted and rejected."""
@@ -95,7 +94,7 @@ class DatumEnvelope:
 
     def wrap(self, values: Sequence[bytes]) -> bytes:
         """Return the data one behind the other."""
-        return b"".join(values)
+        return values.data if type(values) is Joined else b"".join(values)
 
     def save(self) -> bytes:
         """Return the datum begun, and what is behind a place where the stream broke."""

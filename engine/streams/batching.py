@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from engine.errors import EndOfStream
 from engine.ports import Source
-from engine.record import Batch
+from engine.record import Batch, size_of
 
 BATCH_BYTES = 1 << 20
 """The most of a batch, unless one record is more: a few frames of the channel to a jet."""
@@ -80,10 +80,10 @@ class BatchedSource:
         if not batch.values:
             return
         if self._held.values:
-            self._held = Batch(self._held.values + batch.values, [*self._held.positions, *batch.positions])
+            self._held = Batch([*self._held.values, *batch.values], [*self._held.positions, *batch.positions])
         else:
             self._held, self._due_at = batch, self._clock() + self._nagle_time_s
-        self._held_bytes += sum(map(len, batch.values))
+        self._held_bytes += size_of(batch.values)
 
     def _take(self, limit: int) -> Batch:
         held = self._held
@@ -96,5 +96,5 @@ class BatchedSource:
             return held
         taken = Batch(held.values[:n_taken], held.positions[:n_taken])
         self._held = Batch(held.values[n_taken:], held.positions[n_taken:])
-        self._held_bytes -= sum(map(len, taken.values))
+        self._held_bytes -= size_of(taken.values)
         return taken

@@ -38,7 +38,7 @@ class FramedSource:
         self._source, self._open_envelope = source, open_envelope
         self._envelope = open_envelope()
         self._start = 0  # where the envelope's first byte is
-        self._values: list[bytes] = []
+        self._values: Sequence[bytes] = []
         self._ends: Sequence[int] = ()
         self._n_taken = 0
         self._is_at_end = self._is_closed = False

@@ -196,6 +196,6 @@ class RestInbox:
 
     def _records_of(self, body: bytes) -> list[bytes]:
         if self._envelope is not None:
-            values = self._envelope.feed(body)
-            return values if self.is_chunked else values + self._envelope.finish()
+            values = list(self._envelope.feed(body))
+            return values if self.is_chunked else [*values, *self._envelope.finish()]
         return [body if len(body) <= self._max_record_bytes else Oversized(body, len(body))]
