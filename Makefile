@@ -27,7 +27,7 @@ demo: .venv/installed  ## From nothing to scores of real prices, and a picture o
 demo-kafka: .venv/installed  ## Scores of 20 stocks over Kafka, exactly once, with a kill -9 half-way
 	@$(RUN) -m demo.kafka
 
-test: lint .venv-train/installed testbed  ## Lint and every test, the real processes and a short training too
+test: lint .venv-train/torch testbed  ## Lint and every test, the real processes and a short training too
 	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal  # each worker has brokers of its own, 1 GB of memory
 
 check: lint unit  ## Lint and unit tests, in under a minute: the edit loop
@@ -76,6 +76,13 @@ train: .venv-train/installed  ## Train the sample model; DATA=DIR takes sp500.cs
 	@$(UV) pip install -q --python .venv-train/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+# PyTorch beside it, for the tests alone: its builds for CUDA are the only ones everywhere, and cannot be imported without most
+# of CUDA's libraries. A compiler for GPUs and what else it does without stay away: 1.2 GB less.
+.venv-train/torch: requirements/torch.txt .venv-train/installed
+	@echo "Installing PyTorch into .venv-train (2 GB to fetch) ..."
+	@$(UV) pip install -q --python .venv-train/bin/python --require-hashes --no-deps -r requirements/torch.txt
+	@touch $@
+
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; name one with make PYTHON=..."; exit 1; }
 ifeq ($(UV),uv)
@@ -93,6 +100,8 @@ lock: | .venv/bin/python  ## Pin what setup.cfg asks for in requirements/; UPGRA
 	$(COMPILE) setup.cfg --extra dev -c requirements/core.txt -o requirements/dev.txt
 	$(COMPILE) setup.cfg --extra train -c requirements/core.txt -o requirements/train.txt
 	$(COMPILE) --no-deps requirements/data.in -o requirements/data.txt
+	$(COMPILE) requirements/torch.in -c requirements/train.txt -o requirements/torch.txt \
+		$(addprefix --no-emit-package ,triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cuda-cccl nvidia-nvtx)
 	$(COMPILE) requirements/bootstrap.in -c requirements/dev.txt -o requirements/bootstrap.txt
 
 clean:  ## Remove what was built and installed here

@@ -56,7 +56,7 @@ def _read_device(word: str, where: str) -> Device:
     kind, colon, number = word.partition(":")
     if word == "cpu":
         return CPU
-    if kind in ("gpu", "cuda") and (number.isascii() and number.isdecimal() or not colon):
+    if kind in ("gpu", "cuda") and ((number.isascii() and number.isdecimal()) or not colon):
         return Device(int(number or 0))
     raise ConfigError(f"{where}Device {word!r} is not known: auto, cpu or gpu:0, or several, as in gpu:0,cpu.")
 

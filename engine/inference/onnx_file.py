@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import AssetInvalid, NotBuilt
+from engine.errors import AssetInvalid, DeviceMissing, FrameworkMissing, NotBuilt
+from engine.inference.devices import CPU, Device
 from engine.inference.predictor import Predictor, Tensor
 
 if TYPE_CHECKING:
@@ -29,21 +31,30 @@ _DTYPES = {
     "tensor(uint32)": np.uint32,
     "tensor(uint64)": np.uint64,
 }
+_CPU_PROVIDER, _CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
+_CPU_BUILD, _GPU_BUILD = "onnxruntime", "onnxruntime-gpu"
 
 
-def open_onnx(path: Path, threads: int) -> Predictor:
-    """Return a predictor on the CPU.
+def open_onnx(path: Path, device: Device = CPU, threads: int = 1) -> Predictor:
+    """Return a predictor.
 
     Raises
     ------
     AssetInvalid
         If onnxruntime does not take the file.
+    DeviceMissing
+        If it does not see the GPU.
+    FrameworkMissing
+        If it is not installed.
     NotBuilt
         If the graph has inputs or outputs that are not dense tensors.
     """
     # Its official builds report to Microsoft unless this is set before the import (its own Privacy.md).
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime  # costs 0.1 s and 60 MB, which only a script that loads a file should pay
+    try:
+        import onnxruntime  # costs 0.1 s and 60 MB, which only a script that loads a file should pay
+    except ModuleNotFoundError as exc:
+        raise FrameworkMissing(path.name, "onnxruntime", "onnxruntime", "onnxruntime") from exc
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -52,24 +63,49 @@ def open_onnx(path: Path, threads: int) -> Predictor:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: warnings are about the graph, and its exporter has seen them
+    providers = _cuda(onnxruntime, device) if device.is_gpu else [_CPU_PROVIDER]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as exc:  # onnxruntime raises a dozen classes of its own, all straight from Exception
+        if device.is_gpu and "CUDA" in str(exc):
+            raise DeviceMissing(str(device), "onnxruntime", ["cpu"], f"It says: {exc}.") from exc
         raise AssetInvalid("model file", path.name, f"was not taken by onnxruntime: {exc}") from exc
+    # The provider that it took, which is not the first one asked for where that one could not be set up.
+    if device.is_gpu and session.get_providers()[0] != _CUDA_PROVIDER:
+        fix = "Its CUDA provider could not be set up: look for the driver with nvidia-smi; docs/inference.md says more."
+        raise DeviceMissing(str(device), "onnxruntime", ["cpu"], fix)
     inputs = [_tensor(node, path) for node in session.get_inputs()]
     outputs = [_tensor(node, path) for node in session.get_outputs()]
     names = [tensor.name for tensor in inputs]
     output_names = [tensor.name for tensor in outputs]
-    # The provider that onnxruntime took, which is not always the first one asked for.
-    device = session.get_providers()[0].removesuffix("ExecutionProvider").lower()
     return Predictor(
         lambda arrays: session.run(output_names, dict(zip(names, arrays, strict=True))),
         inputs,
         outputs,
-        device,
+        str(device),
         name=path.name,
         backend="onnxruntime",
     )
+
+
+def _cuda(onnxruntime: Any, device: Device) -> list[Any]:
+    """Return the providers for a GPU; whatever CUDA has no kernel for runs on the CPU beside it."""
+    if _CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        raise DeviceMissing(str(device), "onnxruntime", ["cpu"], _missing_build())
+    # CUDA and cuDNN as packages lie where the loader does not look.
+    onnxruntime.preload_dlls(directory="")
+    # TF32 keeps 10 bits of a mantissa: scores would differ from those of the CPU in the third digit.
+    return [(_CUDA_PROVIDER, {"device_id": device.number, "use_tf32": 0}), _CPU_PROVIDER]
+
+
+def _missing_build() -> str:
+    installed = {str(found.name).lower() for found in importlib.metadata.distributions()}
+    if _GPU_BUILD in installed:
+        return (
+            f"{_CPU_BUILD} and {_GPU_BUILD} are both installed, and overwrite each other:"
+            f" pip uninstall -y {_CPU_BUILD}, then pip install --force-reinstall --no-deps {_GPU_BUILD}."
+        )
+    return f"It is built for the CPU: pip uninstall -y {_CPU_BUILD}, then pip install '{_GPU_BUILD}[cuda,cudnn]'."
 
 
 def _tensor(node: onnxruntime.NodeArg, path: Path) -> Tensor:

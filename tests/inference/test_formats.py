@@ -1,46 +1,90 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from engine import inference
-from engine.errors import AssetInvalid, AssetNotFound, ConfigError, NotBuilt
+from engine.errors import AssetInvalid, AssetNotFound, ConfigError, FrameworkMissing, NotBuilt
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Have an import say that there is no such package."""
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "feature"),
+    ("name", "extra", "line"),
     [
-        ("model.keras", "a Keras model"),
-        ("model.H5", "a Keras model"),
-        ("model.pt2", "a torch.export model"),
-        ("model.pt", "a TorchScript model"),
+        ("model.keras", "scoring-engine[tensorflow]", "tensorflow"),
+        ("model.H5", "scoring-engine[tensorflow]", "tensorflow"),
+        ("folder/saved_model.pb", "scoring-engine[tensorflow]", "tensorflow"),
+        ("model.pt2", "scoring-engine[torch]", "torch"),
+        ("model.pt", "scoring-engine[torch]", "torch"),
     ],
 )
-def test_a_format_that_is_not_built_yet_is_refused_by_name(tmp_path: Path, name: str, feature: str) -> None:
-    (tmp_path / name).touch()
+def test_a_framework_that_is_not_installed_is_named_with_two_ways_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, extra: str, line: str
+) -> None:
+    forget(monkeypatch, "tensorflow", "torch")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/models/model.json", "{}")
+    with pytest.raises(FrameworkMissing) as caught:
+        inference.load(path.parent if "/" in name else path)
+    assert f"pip install '{extra}'" in str(caught.value)
+    assert f"add the line {line} to" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [pickle.dumps({"weights": [1.0]}), None], ids=["pickle", "archive"])
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.pt2"])
+def test_a_checkpoint_is_refused_by_name_and_without_reading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None
+) -> None:
+    forget(monkeypatch, "torch")  # not even PyTorch is asked
+    path = tmp_path / name
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model/data.pkl", pickle.dumps({"weights": [1.0]}))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(AssetInvalid, match=r"is a checkpoint .* export it"):
+        inference.load(path)
+
+
+@pytest.mark.parametrize(
+    ("member", "feature"),
+    [("data/aotinductor/model.so", "AOTInductor"), ("data/constants/custom_obj_0", "Python objects")],
+)
+def test_programs_that_hold_more_than_a_program_are_refused(tmp_path: Path, member: str, feature: str) -> None:
+    path = tmp_path / "model.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/models/model.json", "{}")
+        archive.writestr(f"model/{member}", "")
     with pytest.raises(NotBuilt, match=feature):
-        inference.load(tmp_path / name)
+        inference.load(path)
 
 
-def test_a_saved_model_is_known_by_what_is_in_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(NotBuilt, match="SavedModel"):
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"text"], ids=["empty", "truncated", "text"])
+def test_a_file_that_is_no_archive_of_pytorch_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "modèle.pt2"
+    path.write_bytes(content)
+    with pytest.raises(AssetInvalid, match=r"modèle\.pt2.*no archive"):
+        inference.load(path)
+
+
+def test_a_folder_or_a_file_of_it_that_is_no_saved_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssetInvalid, match="without a saved_model"):
         inference.load(tmp_path)
-
-
-@pytest.mark.parametrize("device", ["gpu", "gpu:0", "cuda:1"])
-def test_a_gpu_is_refused_by_name(doubling: Path, device: str) -> None:
-    with pytest.raises(NotBuilt, match=device):
-        inference.load(doubling, device=device)
-
-
-@pytest.mark.parametrize("device", ["tpu", "gpu:x", "cpu:0", ""])
-def test_an_unknown_device_is_refused(doubling: Path, device: str) -> None:
-    with pytest.raises(ConfigError, match="auto, cpu or gpu:0"):
-        inference.load(doubling, device=device)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(AssetInvalid, match="load the folder"):
+        inference.load(tmp_path / "saved_model.pb")
 
 
 def test_no_threads_at_all_are_refused(doubling: Path) -> None:
@@ -69,8 +113,16 @@ def test_a_file_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
         inference.load(tmp_path / "model.bin")
 
 
+def test_onnxruntime_that_is_not_installed_is_said(doubling: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, "onnxruntime")
+    with pytest.raises(FrameworkMissing, match="pip install 'onnxruntime'"):
+        inference.load(doubling)
+
+
 def test_neither_onnx_nor_onnxruntime_is_imported_before_a_file_is_loaded() -> None:
-    code = "import sys, engine.inference; print(sorted({'onnx', 'onnxruntime', 'tensorflow'} & set(sys.modules)))"
+    code = (
+        "import sys, engine.inference; print(sorted({'onnx', 'onnxruntime', 'tensorflow', 'torch'} & set(sys.modules)))"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
