@@ -10,6 +10,7 @@ from engine.kafka.errors import broker_error
 # The names of librdkafka's own errors begin with an underscore.
 _TIMED_OUT, _PURGED = KafkaError._TIMED_OUT, {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 _FATAL = KafkaError._FATAL  # noqa: SLF001
+_OCCUPIED = {KafkaError._CONFLICT, KafkaError._PREV_IN_PROGRESS}  # noqa: SLF001
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001
 _LOST = {
     KafkaError.ILLEGAL_GENERATION,
@@ -41,6 +42,11 @@ def is_fenced(error: KafkaError) -> bool:
 def is_purged(error: KafkaError) -> bool:
     """Whether a record was only dropped because another one was not delivered."""
     return error.code() in _PURGED
+
+
+def is_occupied(error: KafkaError) -> bool:
+    """Whether the producer is still in another call, which was given up."""
+    return error.code() in _OCCUPIED
 
 
 def is_refused(error: KafkaError) -> bool:

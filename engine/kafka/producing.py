@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
+from engine.kafka.faults import timed_out
 
 _N_QUEUED = 1_000_000  # records: bursts of half a million, twice
 
@@ -66,3 +70,57 @@ def open_producer(
         return Producer(settings)
     except KafkaException as exc:
         raise broker_error(f"write as {name!r}", exc, connection.servers) from exc
+
+
+def send_offsets(
+    producer: Producer,
+    places: Sequence[TopicPartition],
+    membership: Any,
+    timeout_s: float,
+    grace_s: float,
+    is_closed: Callable[[], bool],
+) -> None:
+    """Make the places where a group goes on part of the transaction, or give up.
+
+    librdkafka waits for a coordinator that it knows until that is there again, whatever the timeout: for ever, if the
+    broker has left the cluster. So it is called in a thread of its own. One that is given up stays in that call until
+    the process ends, and its producer is good for nothing any more: what is called next fails, see `is_occupied`.
+
+    Parameters
+    ----------
+    producer : Producer
+        In a transaction.
+    places : sequence of TopicPartition
+        The places.
+    membership : object
+        The group metadata of the consumer.
+    timeout_s : float
+        What librdkafka is told.
+    grace_s : float
+        How much later it is given up; so often is looked whether somebody closes.
+    is_closed : callable
+        Whether nobody waits any more.
+
+    Raises
+    ------
+    KafkaException
+        They were not sent.
+    """
+    sent: Future[None] = Future()
+
+    def send() -> None:
+        try:
+            producer.send_offsets_to_transaction(list(places), membership, timeout_s)
+        except BaseException as exc:  # noqa: BLE001  whatever it was, who waits must hear of it
+            sent.set_exception(exc)
+        else:
+            sent.set_result(None)
+
+    threading.Thread(target=send, name="send-offsets", daemon=True).start()
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            return sent.result(grace_s)
+        except TimeoutError:
+            if is_closed() or time.monotonic() > until_s:
+                raise KafkaException(timed_out("the group's coordinator does not take its offsets")) from None

@@ -15,9 +15,9 @@ from engine.kafka.brokers import Brokers
 from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.kafka.faults import failure_of, is_fenced, is_purged, is_refused, timed_out
+from engine.kafka.faults import failure_of, is_fenced, is_occupied, is_purged, is_refused, timed_out
 from engine.kafka.names import is_fixed
-from engine.kafka.producing import open_producer, raising
+from engine.kafka.producing import open_producer, raising, send_offsets
 from engine.kafka.topics import find_topic
 from engine.log import get_logger
 
@@ -238,7 +238,9 @@ class Transaction:
         """Get everything to the brokers, before they are told to commit: so what fails here is not committed."""
         if offsets:
             places = [TopicPartition(topic, partition, offset, note) for (topic, partition), offset in offsets.items()]
-            self._persist(lambda: producer.send_offsets_to_transaction(places, membership, self._left_s()))
+            self._persist(
+                lambda: send_offsets(producer, places, membership, self._left_s(), _STEP_S, lambda: self._is_closed)
+            )
         # Otherwise commit_transaction flushes, and takes 100 ms in place of 3.
         with raising():
             n_left = producer.flush(self._left_s())
@@ -328,7 +330,7 @@ class Transaction:
                         producer.abort_transaction(_STEP_S)
                 except KafkaException as exc:
                     error = exc.args[0]
-                    if not error.retriable():
+                    if not error.retriable() or is_occupied(error):
                         self._error = self._error or error  # the first one says why
                         self._renew()
                         return

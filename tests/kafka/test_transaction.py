@@ -5,6 +5,7 @@ What is seen of a transaction, and what becomes of one that fails, is tested wit
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -178,3 +179,70 @@ def test_a_topic_that_is_gone_is_named_when_its_records_stay_on_the_way(
     with pytest.raises(DeliveryFailed, match=r"gone.*no such topic"):
         transaction.commit({})
     assert asked == ["there", "gone"]
+
+
+class Waiting:
+    """A producer that waits for a coordinator which has left the cluster; until then it does nothing else."""
+
+    def __init__(self, producer: Any) -> None:
+        self._producer = producer
+        self.is_asked, self._end = threading.Event(), threading.Event()
+
+    def send_offsets_to_transaction(self, *_given: object) -> None:
+        self.is_asked.set()
+        self._end.wait()
+
+    def abort_transaction(self, _timeout_s: float) -> None:
+        raise KafkaException(KafkaError(KafkaError._CONFLICT, retriable=True))
+
+    def leave(self) -> None:
+        self._end.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+
+@pytest.fixture
+def waiting(transaction: Transaction, monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
+    producer: Any = Waiting(transaction._producer)
+    monkeypatch.setattr(transaction, "_producer", producer)
+    yield producer
+    producer.leave()
+
+
+def test_a_coordinator_that_is_gone_is_given_up_and_another_producer_asks_for_the_next(
+    servers: str, transaction: Transaction, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction.produce("coordinator", b"a", partition=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(transaction, "_left_s", lambda: 0.01)
+        patch.setattr("engine.kafka.transaction._STEP_S", 0.01)
+        with pytest.raises(CommitAborted, match="coordinator") as caught:
+            transaction.commit({("input", 0): 1})
+    assert not caught.value.is_lost
+    assert transaction._producer is not waiting
+    transaction.produce("coordinator", b"b", partition=0)
+    transaction.commit({})
+    assert b"b" in [value for _, value, _ in records_of(servers, "coordinator")]
+
+
+def test_whoever_closes_does_not_wait_for_a_coordinator_that_is_gone(
+    transaction: Transaction, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "_left_s", lambda: 3600)
+    monkeypatch.setattr("engine.kafka.transaction._STEP_S", 0.01)
+    transaction.produce("closing", b"a", partition=0)
+    failed: list[BaseException] = []
+
+    def commit() -> None:
+        try:
+            transaction.commit({("input", 0): 1})
+        except CommitAborted as exc:
+            failed.append(exc)
+
+    committing = threading.Thread(target=commit)
+    committing.start()
+    waiting.is_asked.wait()
+    transaction.close()
+    committing.join()
+    assert len(failed) == 1
