@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import engine.inference as inference
     from engine.sdk import Message as Message
+    from engine.sdk import batched as batched
     from engine.sdk import cells as cells
     from engine.sdk import now as now
     from engine.sdk import pools as pools
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Message", "__version__", "cells", "inference", "now", "pools", "window"]
+__all__ = ["Message", "__version__", "batched", "cells", "inference", "now", "pools", "window"]
 
 _LAZY = {
     "Message": ("engine.sdk", "Message"),
+    "batched": ("engine.sdk", "batched"),
     "cells": ("engine.sdk", "cells"),
     "inference": ("engine.inference", ""),
     "now": ("engine.sdk", "now"),

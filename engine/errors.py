@@ -26,6 +26,7 @@
         ScriptInvalid
         HookMissing
         ActionFailed
+        BatchMismatch       a batched function without a row for each of its rows
         ModelCrashed
         ModelStalled
         EnvironmentFailed
@@ -55,6 +56,10 @@
         EngineFenced    another engine works under the same name
         OffsetsDisagree the group's offsets are not those that the state belongs to
         BoundElsewhere  the job belongs to another state directory
+      ImageError          an image of a model
+        BuilderMissing
+        BuildFailed
+        ImageNotFound
       InvalidTransition
       KeyReused           two requests that say they are one, and are not
     Signal                not a fault
@@ -750,6 +755,65 @@ class BoundElsewhere(StateError):
             f"The job of {topic} reads or writes what only one machine has, and is bound to the state directory with"
             f" the id {home}; this one is {other}. Start it with that one, or give its streams another Group."
         )
+
+
+class ImageError(EngineError):
+    """An image of a model cannot be made or found."""
+
+
+class BuilderMissing(ImageError):
+    """What images are built with is not on this machine.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What was looked for.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        one = names[0] if len(names) == 1 else f"None of {', '.join(names)}"
+        super().__init__(
+            f"{one} is not installed. Install a builder (Debian: apt-get install buildah) or name another one with"
+            " --builder docker, podman or buildah; --output DIR writes the folder to build elsewhere."
+        )
+
+
+class BuildFailed(ImageError):
+    """A builder ended with an error.
+
+    Parameters
+    ----------
+    command : str
+        What was run.
+    lines : sequence of str
+        The last that it said.
+    fix : str
+        What to do about it, as a sentence.
+    """
+
+    def __init__(self, command: str, lines: Sequence[str], fix: str = "") -> None:
+        self.command, self.lines, self.fix = command, lines, fix
+        said = "\n  ".join(lines) or "nothing"
+        super().__init__(f"{command} failed.{' ' + fix if fix else ''} It said:\n  {said}")
+
+
+class ImageNotFound(ImageError):
+    """There is no such image of a model.
+
+    Parameters
+    ----------
+    image : str
+        What was asked for.
+    builder : str
+        Who was asked.
+    reason : str
+        Without the final stop.
+    """
+
+    def __init__(self, image: str, builder: str, reason: str) -> None:
+        self.image, self.builder, self.reason = image, builder, reason
+        super().__init__(f"{builder} has no image {image!r} of a model: {reason}. See: engine image list")
 
 
 class InvalidTransition(EngineError):

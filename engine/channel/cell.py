@@ -35,7 +35,7 @@ class Cell:
         Shared memory; the cell's own when None.
     """
 
-    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ = range(5)
+    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ, CALLS = range(6)
 
     def __init__(self, memory: mmap.mmap | None = None) -> None:
         self._memory = memory if memory is not None else mmap.mmap(-1, CELL_BYTES)
@@ -87,6 +87,14 @@ class Cell:
         if words[self.PHASE] != Phase.ACTION:
             return None
         return words[self.SLOT], words[self.FIRST_SEQ] + words[self.INDEX]
+
+    @property
+    def work(self) -> tuple[int, ...] | None:
+        """What tells the record, or the batched prediction, in work from all others; None when there is none."""
+        words = self.words
+        if words[self.PHASE] == Phase.BATCHED:
+            return (words[self.CALLS],)
+        return self.record
 
     def describe(self) -> str:
         """Say what is in work, for a person."""

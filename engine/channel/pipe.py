@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 from engine.channel.frames import PIPE_BYTES
 
@@ -21,7 +22,13 @@ class PipeReader:
 
     def __init__(self, fd: int) -> None:
         self._fd, self._buffer = fd, memoryview(bytearray(PIPE_BYTES))
+        self._waiter = select.poll()
+        self._waiter.register(fd, select.POLLIN)
 
     def read(self) -> bytes:
         """Return what is there, ``b""`` at the end; raises as `os.read` does."""
         return bytes(self._buffer[: os.readv(self._fd, (self._buffer,))])
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is something to read, or the end; return whether there is."""
+        return bool(self._waiter.poll(seconds * 1000))

@@ -108,6 +108,18 @@ class Statistics:
         self.max_rows = max(self.max_rows, n_rows)
         self.calls_by_rows[1 << max(0, n_rows - 1).bit_length()] += 1
 
+    def plain(self) -> dict[str, Any]:
+        """Return it in plain values, by name."""
+        return {
+            "n_calls": self.n_calls,
+            "n_rows": self.n_rows,
+            "duration_s": self.duration_s,
+            "max_duration_s": self.max_duration_s,
+            "max_rows": self.max_rows,
+            "waiting_s": self.waiting_s,
+            "calls_by_rows": dict(sorted(self.calls_by_rows.items())),
+        }
+
 
 class Predictor:
     """A loaded model; call it with the stacked inputs of a batch.
@@ -180,19 +192,7 @@ class Predictor:
 
     def report(self) -> dict[str, Any]:
         """Return what it is and what it did, in plain values."""
-        did = self.statistics
-        return {
-            "name": self.name,
-            "backend": self.backend,
-            "device": self.device,
-            "n_calls": did.n_calls,
-            "n_rows": did.n_rows,
-            "duration_s": did.duration_s,
-            "max_duration_s": did.max_duration_s,
-            "max_rows": did.max_rows,
-            "waiting_s": did.waiting_s,
-            "calls_by_rows": dict(sorted(did.calls_by_rows.items())),
-        }
+        return {"name": self.name, "backend": self.backend, "device": self.device, **self.statistics.plain()}
 
     def warm_up(self, *batch_sizes: int) -> None:
         """Run once on zeros for each batch size (1 if none is given), so that no record pays for first-call work."""

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from engine.channel import Cell, PipeReader
+from engine.channel import Cell, Kind, PipeReader
 from engine.jet.console import Console
 from engine.jet.limits import die_with, limit_memory
 from engine.jet.mail import Mail
@@ -42,7 +42,7 @@ def main() -> None:
             view = view[os.write(options.write, view) :]
 
     mail = Mail(PipeReader(options.read), send)
-    worker = Worker(send, cell, mail.ask)
+    worker = Worker(send, cell, mail.ask, more=partial(mail.more, Kind.BATCH))
     for kind, body in mail:
         if not worker.handle(kind, body):
             sys.stdout.flush()

@@ -23,6 +23,10 @@ OUTPUT_OVERHEAD_BYTES = 64
 """What an output costs beside its bytes (three list entries and an object), so that empty ones are not free."""
 
 
+Output = tuple[int, bytes, LabelPart | None]
+"""An output: its slot, its bytes, and what the script has said of it."""
+
+
 class Answer:
     """Collects what a batch gives, and sends it in frames that end between records.
 
@@ -71,6 +75,17 @@ class Answer:
         ActionFailed
             The item names no output slot of the model, or the record has given too much.
         """
+        try:
+            slot, value, label = self.coded(index, item)
+        except DataError as exc:
+            self.fail(index, "output", exc)
+        else:
+            self.keep(index, slot, value, label)
+            if self.size_bytes > MAX_OUTPUT_BYTES:
+                raise self.too_much(index)
+
+    def coded(self, index: int, item: Any) -> Output:
+        """Return an item's slot, its bytes, and what the script has said of it; raises as `put`, and `DataError`."""
         slot, label = 1, None
         encode = self._encode_one
         if isinstance(item, tuple):
@@ -81,20 +96,21 @@ class Answer:
                 item, label = item
         if encode is None:
             raise self.failed(index, "the model has no output slot 1")
-        try:
-            value = encode(item)
-        except DataError as exc:
-            self.fail(index, "output", exc)
-            return
+        return slot, encode(item), label
+
+    def keep(self, index: int, slot: int, value: bytes, label: LabelPart | None) -> None:
+        """Take an output of a record."""
         if label:
             self._frame.labels[len(self._values)] = label
-            self.size_bytes += _size_of_label(label)
+            self.size_bytes += size_of_label(label)
         self._values.append(value)
         self._sources.append(index)
         self._slots.append(slot)
         self.size_bytes += len(value) + OUTPUT_OVERHEAD_BYTES
-        if self.size_bytes > MAX_OUTPUT_BYTES:
-            raise self.failed(index, f"one record gave more than {MAX_OUTPUT_BYTES >> 20} MiB of outputs")
+
+    def too_much(self, index: int) -> ActionFailed:
+        """Return the error that says that a record gives too much."""
+        return self.failed(index, f"one record gave more than {MAX_OUTPUT_BYTES >> 20} MiB of outputs")
 
     def _route(self, item: tuple[Any, ...], index: int) -> tuple[int, Any]:
         if len(item) != 2:
@@ -144,7 +160,7 @@ class Answer:
         self._send(self._frame.pack())
 
 
-def _size_of_label(label: LabelPart) -> int:
+def size_of_label(label: LabelPart) -> int:
     """Return what a label takes on the channel, nearly."""
     headers = label.get("headers") or ()
     return len(label.get("key") or b"") + sum(len(name) + len(value or b"") + 8 for name, value in headers) + 32

@@ -67,6 +67,7 @@ class KeyedMemory:
         self._touched: dict[Live, None] = {}
         self._current: Live | None = None
         self._interval = 1
+        self._is_busy = False
         self._split: dict[str, Any] | None = None
         self._is_split_told = False
 
@@ -171,6 +172,24 @@ class KeyedMemory:
             self._touched[live] = None
             self._live.move_to_end(live)
 
+    def entangled(self) -> None:
+        """Return None: what a key has is its own."""
+
+    def take(self) -> list[Any]:
+        """Return the values of the key, as the script sees them now; until `settle` keys stay objects."""
+        self._is_busy = True
+        return self._shape.taken(self._variables)
+
+    def put(self, values: Sequence[Any]) -> None:
+        """Have the script see these values of the key."""
+        self._shape.put(values, self._variables)
+
+    def settle(self) -> None:
+        """Let keys rest again."""
+        self._is_busy = False
+        while len(self._live) > MAX_LIVE:
+            self._evict()
+
     def _put_away(self) -> None:
         if self._current is not None:
             self._current.values = self._shape.taken(self._variables)
@@ -188,7 +207,7 @@ class KeyedMemory:
             raise DataError(f"The state of key {key!r:.80} cannot be read. {exc}") from exc
         self._live[live] = None
         shelf.live[place] = live
-        if len(self._live) > MAX_LIVE:
+        if len(self._live) > MAX_LIVE and not self._is_busy:
             self._evict()
         return live
 

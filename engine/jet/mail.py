@@ -38,6 +38,23 @@ class Mail:
                 return
             self._arrived.extend(self._frames.feed(data))
 
+    def more(self, kind: Kind, wait_s: float) -> list[memoryview]:
+        """Take the frames of a kind that come next, and return their bodies.
+
+        Parameters
+        ----------
+        kind : Kind
+            What is taken. Before a frame of another kind, and at the end, nothing more is.
+        wait_s : float
+            For how long to wait for the first of them.
+        """
+        if not self._arrived and self._pipe.wait(wait_s):
+            self._arrived.extend(self._frames.feed(self._pipe.read()))
+        bodies = []
+        while self._arrived and self._arrived[0][0] is kind:
+            bodies.append(self._arrived.popleft()[1])
+        return bodies
+
     def ask(self, message: list[Any]) -> bytes | None:
         """Ask the engine, and wait for its answer; what else arrives is put aside.
 

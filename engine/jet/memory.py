@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from engine.errors import StateIncompatible
 from engine.jet.changes import Figures
 from engine.jet.keeping import Trial
+from engine.jet.keys import Key
 
 UNBOUND = "$unbound"
 """The entry that names what the script has deleted since ``begin()``: otherwise ``begin()`` would bring it back."""
+
+NOT_BOUND: Any = object()
+"""In place of the value of a name that the script has deleted, or not bound."""
 
 Put = Callable[[int, bytes, str, bytes | None], None]
 """Takes a changed entry: task, key, name, and packed value or None when it is forgotten."""
@@ -44,6 +48,21 @@ class Memory(Protocol):
     def enter(self, task: int) -> None:
         """Have what the script does from now on be about the state of a task."""
 
+    def entangled(self) -> tuple[str, str] | None:
+        """Return a name that records change and one that they do not with a part in common, if there are such."""
+
+    def turn_to(self, key: Key) -> None:
+        """Have the script see the state of a key of the task; raises `DataError` where that cannot be read."""
+
+    def take(self) -> list[Any]:
+        """Return the values that a record could change, as the script sees them now."""
+
+    def put(self, values: Sequence[Any]) -> None:
+        """Have the script see these values, which `take` has returned, in place of those of the same task and key."""
+
+    def settle(self) -> None:
+        """Note that no record is half done."""
+
     def forget(self, tasks: Iterable[int]) -> None:
         """Drop the state of tasks, without a word."""
 
@@ -52,6 +71,20 @@ class Memory(Protocol):
 
     def end(self) -> Iterator[None]:
         """Put in place what ``end()`` shall see, once for every call of it."""
+
+
+def values_of(names: Sequence[str], variables: Mapping[str, Any]) -> list[Any]:
+    """Return the values of names in a script's variables."""
+    return [variables.get(name, NOT_BOUND) for name in names]
+
+
+def bind(names: Sequence[str], values: Sequence[Any], variables: dict[str, Any]) -> None:
+    """Bind names to values, which `values_of` has returned, in a script's variables."""
+    for name, value in zip(names, values, strict=True):
+        if value is NOT_BOUND:
+            variables.pop(name, None)
+        else:
+            variables[name] = value
 
 
 def refuse_unknown(name: str, known: Iterable[str]) -> None:

@@ -7,14 +7,11 @@ from typing import Any
 
 from engine.errors import StateTooLarge, StateUnkept
 from engine.jet.blobs import EMPTY, split_parts, used_s
-from engine.jet.memory import UNBOUND, Resolve
+from engine.jet.memory import NOT_BOUND, UNBOUND, Resolve, bind, values_of
 from engine.state import pack, unpack
 
 USED = "$used"
 """The entry of a key's last use, in seconds since 1970, where keys are forgotten."""
-
-NOT_BOUND: Any = object()
-"""In place of the value of a name that the script has deleted, or not bound."""
 
 Change = tuple[str, bytes | None]
 """The name of an entry, and its packed value or None when it is forgotten."""
@@ -39,15 +36,11 @@ class Shape:
 
     def taken(self, variables: Mapping[str, Any]) -> list[Any]:
         """Return the values of the names in a script's variables."""
-        return [variables.get(name, NOT_BOUND) for name in self.names]
+        return values_of(self.names, variables)
 
     def put(self, values: Sequence[Any], variables: dict[str, Any]) -> None:
         """Bind the names to these values in a script's variables."""
-        for name, value in zip(self.names, values, strict=True):
-            if value is NOT_BOUND:
-                variables.pop(name, None)
-            else:
-                variables[name] = value
+        bind(self.names, values, variables)
 
     def begin(self, variables: Mapping[str, Any]) -> None:
         """Take what is bound now as what every key begins with."""

@@ -8,7 +8,6 @@ from engine.channel import BatchFrame, Cell
 from engine.jet.keys import Key, message_key
 
 _NO_BATCH = BatchFrame(0, 0, 0, [])
-_NEVER = -1, 0.0
 
 
 class Turn:
@@ -25,16 +24,17 @@ class Turn:
     def __init__(self, cell: Cell, clock: Callable[[], float]) -> None:
         self._words, self._clock = cell.words, clock
         self._batch = _NO_BATCH
-        self._asked: tuple[int, float] = _NEVER
-        """The index of the record whose time was asked for last, and that time."""
+        self._asked: dict[tuple[int, int], float] = {}
+        """By batch and record, when their time was first asked for."""
 
     def begin(self, batch: BatchFrame) -> None:
-        """Take the batch that is in work from now on."""
-        self._batch, self._asked = batch, _NEVER
+        """Take the batch that is in work from now on; also one that was before."""
+        self._batch = batch
 
     def end(self) -> None:
-        """Note that no batch is in work."""
+        """Note that no batch is in work, nor will those be again that were."""
         self._batch = _NO_BATCH
+        self._asked.clear()
 
     def key(self) -> Key:
         """Return the key of the record's message, raises `KeyMissing`."""
@@ -49,6 +49,7 @@ class Turn:
         time_ms = batch.timestamps_ms[index] if batch.timestamps_ms is not None else None
         if time_ms is not None:
             return time_ms / 1000
-        if self._asked[0] != index:
-            self._asked = index, self._clock()
-        return self._asked[1]
+        record = batch.batch, index
+        if record not in self._asked:
+            self._asked[record] = self._clock()
+        return self._asked[record]

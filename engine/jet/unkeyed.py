@@ -10,9 +10,10 @@ from typing import Any
 from engine.errors import StateError, StateIncompatible, StateTooLarge
 from engine.jet.changes import Figures
 from engine.jet.keeping import Trial
-from engine.jet.memory import UNBOUND, Put, Resolve, refuse_unknown
+from engine.jet.keys import Key
+from engine.jet.memory import UNBOUND, Put, Resolve, bind, refuse_unknown, values_of
 from engine.script import StateName
-from engine.state import pack, unpack
+from engine.state import pack, parts_of, unpack
 
 
 class Own:
@@ -43,14 +44,23 @@ class ModuleMemory:
         What of it is state.
     resolve : callable
         Finds the classes of stored instances.
+    changing : sequence of str
+        Names that scoring a record may change, kept or not.
     is_tasked : bool
         Whether there are tasks. Otherwise all is task 0, whose variables are those of the module itself.
     """
 
     def __init__(
-        self, module: ModuleType, names: Sequence[StateName], resolve: Resolve, *, is_tasked: bool = False
+        self,
+        module: ModuleType,
+        names: Sequence[StateName],
+        resolve: Resolve,
+        *,
+        is_tasked: bool = False,
+        changing: Sequence[str] = (),
     ) -> None:
         self._variables: dict[str, Any] = vars(module)
+        self._changing = sorted({*changing, *(entry.name for entry in names)})
         self._names, self._resolve, self._is_tasked = {entry.name: entry for entry in names}, resolve, is_tasked
         self._refused: set[str] = set()
         self._bound_at_first: frozenset[str] = frozenset()
@@ -129,6 +139,33 @@ class ModuleMemory:
     def _put_away(self) -> None:
         if self._current is not None:
             self._tasks[self._current].values = self._taken()
+
+    def entangled(self) -> tuple[str, str] | None:
+        """Return a name that changes and one that does not, and that have a part in common."""
+        if self._is_tasked:
+            return None  # every task has its own
+        bound, others = self._variables, self._variables.keys() - set(self._changing)
+        parts = {name: parts_of(bound[name]) for name in self._changing if name in bound}
+        for other in sorted(name for name in others if not name.startswith("__")):
+            held = parts_of(bound[other])
+            for name, own in parts.items():
+                if not own.isdisjoint(held):
+                    return name, other
+        return None
+
+    def turn_to(self, key: Key) -> None:
+        """Do nothing: there are no keys."""
+
+    def take(self) -> list[Any]:
+        """Return the values of the task's variables; without tasks also of those that change and are not kept."""
+        return values_of(self._own_names if self._is_tasked else self._changing, self._variables)
+
+    def put(self, values: Sequence[Any]) -> None:
+        """Have the script see these values."""
+        bind(self._own_names if self._is_tasked else self._changing, values, self._variables)
+
+    def settle(self) -> None:
+        """Do nothing: what is not in use is not packed."""
 
     def forget(self, tasks: Iterable[int]) -> None:
         """Drop the variables of tasks."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import GeneratorType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump_error, pack_message, unpack_message
 from engine.codecs import open_codec
@@ -16,11 +16,13 @@ from engine.compat import install_modules
 from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing, StateError
 from engine.jet.answer import FLUSH_BYTES, Answer
 from engine.jet.changes import ChangedFrames
+from engine.jet.hook import Hook, Run
 from engine.jet.keeping import try_state
 from engine.jet.keyed import KeyedMemory
-from engine.jet.keys import key_reader
+from engine.jet.keys import Key, key_reader
 from engine.jet.loading import class_finder, import_script, reason_of, script_traceback
 from engine.jet.memory import Memory, Resolve
+from engine.jet.predictors import Predictors
 from engine.jet.schemas import AskedSchemas
 from engine.jet.turn import Turn
 from engine.jet.unkeyed import ModuleMemory
@@ -28,19 +30,13 @@ from engine.jet.watch import Watch
 from engine.ports import Codec
 from engine.schema import parse_schema
 from engine.script import MESSAGE_KEY, Script, callable_arity, inspect_script
+from engine.sdk.batching import forget, set_answering
 from engine.sdk.clock import set_clock
 from engine.sdk.sharing import Ask, connect
 from engine.state import loaded_class
 
-
-class _Input(NamedTuple):
-    """An input slot, ready for records."""
-
-    decode: Callable[[bytes], Any]
-    action: Callable[..., Any]
-    hook: str
-    arity: int
-    is_halting: bool
+if TYPE_CHECKING:
+    from engine.jet.batcher import Batcher
 
 
 class Worker:
@@ -57,6 +53,8 @@ class Worker:
         answer. Without it they live here.
     clock : callable
         Returns the seconds since 1970: by it keys are forgotten.
+    more : callable, optional
+        Takes for how many seconds it may wait, and returns the bodies of the batches that have come meanwhile.
     """
 
     def __init__(
@@ -65,10 +63,15 @@ class Worker:
         cell: Cell,
         ask: Ask | None = None,
         clock: Callable[[], float] = time.time,
+        more: Callable[[float], list[memoryview]] = lambda _wait_s: [],
     ) -> None:
-        self._send, self._cell, self._ask, self._clock = send, cell, ask, clock
+        self._send, self._cell, self._ask, self._clock, self._more = send, cell, ask, clock, more
         self._turn = Turn(cell, clock)
-        self._inputs: dict[int, _Input] = {}
+        self._hooks: dict[int, Hook] = {}
+        self._readers: dict[int, Callable[[bytes], Any]] = {}
+        """For each input slot, what decodes a record and has the script see the state of its key."""
+        self._batcher: Batcher | None = None
+        self._predictors = Predictors(send)
         self._outputs: dict[int, Codec] = {}
         self._resolve: Resolve = loaded_class
         self._is_halted = False
@@ -79,7 +82,7 @@ class Worker:
             Kind.SLOT: self._open_slot,
             Kind.BEGIN: lambda body: self._run_hook(Phase.BEGIN, unpack_message(body)),
             Kind.RESTORE: self._restore,
-            Kind.BATCH: self._score,
+            Kind.BATCH: self._take,
             Kind.COMMIT: self._commit,
             Kind.FORGET: self._forget,
             Kind.END: lambda body: self._run_hook(Phase.END, unpack_message(body)),
@@ -96,6 +99,7 @@ class Worker:
         """Let go of what it has changed in this process, which may be the engine's own."""
         connect()
         set_clock()
+        set_answering()
 
     def _set_up(self, body: memoryview) -> None:
         message = unpack_message(body)
@@ -106,8 +110,10 @@ class Worker:
             self._script: Script = inspect_script(message["source"], message["name"])
             self._path = path
             install_modules()
-            connect(self._ask, lambda *names: self._resolve(*names))
+            connect(self._ask_in_turn if self._ask is not None else None, lambda *names: self._resolve(*names))
             set_clock(self._turn.time_s)
+            set_answering()
+            forget()
             self._module = import_script(self._script.name, path)
             self._actions = {
                 slot.number: self._hook(slot.action) for slot in self._script.slots.values() if slot.action is not None
@@ -126,7 +132,9 @@ class Worker:
     def _remember(self) -> Memory:
         script, resolve = self._script, self._resolve
         if not script.keys:
-            return ModuleMemory(self._module, script.state_names, resolve, is_tasked=self._is_tasked)
+            return ModuleMemory(
+                self._module, script.state_names, resolve, is_tasked=self._is_tasked, changing=script.changing
+            )
         ttl_s = next(iter(script.key_ttl_s.values()), None)  # the same for all slots
         return KeyedMemory(self._module, script.state_names, resolve, ttl_s, self._clock)
 
@@ -152,12 +160,15 @@ class Worker:
         action = self._actions[number]
         arity = self._script.slots[number].arity or callable_arity(action)
         is_halting = message["on_error"] == "stop"
-        decode: Callable[[bytes], Any] = codec.decode
+        read: Callable[[bytes], Any] = codec.decode
+        key_of: Callable[[Any], Key] | None = None
         if isinstance(self._memory, KeyedMemory):
             path = self._script.keys[number]
             key_of = (lambda _: self._turn.key()) if path == MESSAGE_KEY else key_reader(path)
-            decode = self._memory.reader(decode, key_of)
-        self._inputs[number] = _Input(decode, action, self._script.slots[number].action or "action", arity, is_halting)
+            read = self._memory.reader(read, key_of)
+        name = self._script.slots[number].action or "action"
+        self._hooks[number] = Hook(codec.decode, key_of, action, name, arity, is_halting)
+        self._readers[number] = read
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end
@@ -178,6 +189,7 @@ class Worker:
             self._report_state(answer)
             if self._watch is not None:
                 self._watch.begin()
+            self._prepare_batches()
         self._cell.leave()
         answer.finish(1)
 
@@ -187,6 +199,24 @@ class Worker:
         self._send(pack_message(Kind.STATE, trials))
         for reason in self._memory.begin(trials):
             answer.fail(0, "action", answer.failed(0, reason))
+
+    def _prepare_batches(self) -> None:
+        """Have predictions wait for each other, if the script has something that predicts."""
+        if not self._predictors.report():
+            return
+        from engine.jet.batcher import Batcher  # greenlets, for those who need them
+
+        is_keyed = bool(self._script.keys)
+        self._batcher = Batcher(self._memory, self._cell, self._turn, self._resolve, self._explained, is_keyed=is_keyed)
+        self._batcher.try_copies()
+        set_answering(self._batcher)
+
+    def _ask_in_turn(self, message: list[Any]) -> bytes | None:
+        """Ask the engine when all records before the one in work are done: what cells hold has an order."""
+        if self._batcher is not None:
+            self._batcher.await_turn()
+        assert self._ask is not None  # noqa: S101 - it was looked at when this was handed on
+        return self._ask(message)
 
     def _restore(self, body: memoryview) -> None:
         is_last, task, entries = unpack_message(body)
@@ -215,6 +245,7 @@ class Worker:
         self._memory.forget(tasks)
 
     def _commit(self, body: memoryview) -> None:
+        self._predictors.report()
         frames = ChangedFrames(self._send, unpack_message(body))
         frames.finish(self._memory.commit(frames.put))
 
@@ -226,21 +257,69 @@ class Worker:
         elif result is not None:
             answer.put(index, result)
 
+    def _explained(self, answer: Answer, index: int, exc: BaseException) -> ActionFailed:
+        """Return the error that says what the script raised on a record."""
+        if isinstance(exc, ActionFailed):
+            return exc
+        return answer.failed(index, reason_of(exc), script_traceback(exc, self._path))
+
     def _fail(self, answer: Answer, index: int, exc: BaseException) -> None:
         """Drop what a record gave, and note why it failed."""
         if isinstance(exc, KeyboardInterrupt):  # Ctrl-C, when the script runs inline
             raise exc
         answer.drop(index)
-        if not isinstance(exc, ActionFailed):
-            exc = answer.failed(index, reason_of(exc), script_traceback(exc, self._path))
-        answer.fail(index, "action", exc)
+        answer.fail(index, "action", self._explained(answer, index, exc))
 
-    def _score(self, body: memoryview) -> None:
+    def _take(self, body: memoryview) -> None:
         batch = BatchFrame.unpack(body)
+        batcher = self._batcher
+        if batcher is None or not batcher.is_useful or batch.is_careful:
+            self._score(batch)
+        elif len(batch.values) > 1 or batcher.is_patient:
+            self._score_together([batch])
+        else:  # one record gains nothing by a greenlet, unless others are there
+            batches = self._behind()
+            if batches:
+                self._score_together([batch, *batches])
+            else:
+                self._score(batch)
+        self._predictors.report_now_and_then()
+
+    def _behind(self, wait_s: float = 0.0) -> list[BatchFrame]:
+        return [BatchFrame.unpack(body) for body in self._more(wait_s)]
+
+    def _score_together(self, batches: list[BatchFrame]) -> None:
+        """Score batches and those that come meanwhile, so that their predictions can be made as one."""
+        assert self._batcher is not None  # noqa: S101 - asked by who calls this
+        careful: list[BatchFrame] = []
+
+        def more(wait_s: float) -> list[Run]:
+            if careful:
+                return []
+            batches = self._behind(wait_s)
+            at = next((index for index, batch in enumerate(batches) if batch.is_careful), len(batches))
+            careful.extend(batches[at:])
+            return [run for batch in batches[:at] if (run := self._run(batch)) is not None]
+
+        runs = [run for batch in batches if (run := self._run(batch)) is not None]
+        self._is_halted |= self._batcher.score(runs, more)
+        for batch in careful:
+            self._score(batch)
+
+    def _run(self, batch: BatchFrame) -> Run | None:
+        """Return what scores a batch; None if the jet has stopped."""
+        if self._is_halted and not batch.is_synchronous:
+            return None
+        hook = self._hooks[batch.slot]
+        return Run(batch, hook, Answer(self._send, batch.batch, self._outputs, hook.name, batch.slot, batch.first_seq))
+
+    def _score(self, batch: BatchFrame) -> None:
+        """Score a batch record by record."""
         if self._is_halted and not batch.is_synchronous:
             return
-        decode, action, hook, arity, is_halting = self._inputs[batch.slot]
-        answer = Answer(self._send, batch.batch, self._outputs, hook, batch.slot, batch.first_seq)
+        hook, decode = self._hooks[batch.slot], self._readers[batch.slot]
+        action, arity = hook.action, hook.arity
+        answer = Answer(self._send, batch.batch, self._outputs, hook.name, batch.slot, batch.first_seq)
         self._cell.enter(Phase.ACTION, batch.batch, batch.slot, batch.first_seq)
         self._memory.enter(batch.task)
         self._turn.begin(batch)
@@ -266,7 +345,7 @@ class Worker:
                         put(index, result)
                 except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
                     self._fail(answer, index, exc)
-                    if is_halting and not batch.is_synchronous:
+                    if hook.is_halting and not batch.is_synchronous:
                         self._is_halted = True
                         break
             n_done = index + 1

@@ -6,12 +6,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame
+from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame, Phase
 from engine.errors import EngineError
 from engine.runtime.work import Sent, Work
 
 N_IN_FLIGHT = 4
 """Batches under way to one jet: enough that it never waits for the engine, few enough that a pause bites soon."""
+
+N_CALLERS_IN_FLIGHT = 64
+"""The same of records that somebody waits for, one to a batch, where they are fast or are predicted together."""
 
 N_SLOW_IN_FLIGHT = 2
 """The same where one record alone takes longer than a slice of time: a commit waits for all of them."""
@@ -39,6 +42,10 @@ class Flight:
         """By task, slot and sequence number: each task counts its own records."""
         self.n_condemned = 0
         """Records that were taken for the cause of an end."""
+        self.is_batched = False
+        """Whether the jet predicts for many records at once."""
+        self._n_callers = 0
+        """How many of the parts are records that somebody waits for."""
         self._record_s: float | None = None
         self._record_bytes = 0.0
 
@@ -58,14 +65,19 @@ class Flight:
             return True
         if self._record_s is None:
             return False  # what one of them takes and gives is not known yet
-        is_slow = self._record_s > SLICE_S
-        limit = N_SLOW_IN_FLIGHT if is_slow else N_IN_FLIGHT
-        return len(self._parts) < limit and self._size_bytes + size_bytes <= PIPE_BYTES
+        if self._size_bytes + size_bytes > PIPE_BYTES:
+            return False
+        limit = N_SLOW_IN_FLIGHT if self._record_s > SLICE_S else N_IN_FLIGHT
+        if self.is_batched or self._record_s * N_CALLERS_IN_FLIGHT < SLICE_S:
+            n_batches = len(self._parts) - self._n_callers
+            return n_batches < limit and self._n_callers < N_CALLERS_IN_FLIGHT
+        return len(self._parts) < limit
 
     def add(self, part: Sent) -> None:
         """Note that a part is sent."""
         self._parts.append(part)
         self._size_bytes += part.size_bytes
+        self._n_callers += part.work.caller is not None
 
     def answer(self, frame: OutputFrame) -> tuple[Work, int]:
         """Give the oldest part what a frame answers; return its work, and how many records that settled.
@@ -88,6 +100,7 @@ class Flight:
         if frame.is_last:
             self._parts.popleft()
             self._size_bytes -= part.size_bytes
+            self._n_callers -= part.work.caller is not None
             if frame.is_halted:
                 work.fatal, work.n_kept, work.is_halted = failures[-1].error, failures[-1].index, True
                 work.condemned.append(work.failures.pop())
@@ -105,7 +118,8 @@ class Flight:
     def judge(self, cell: Cell, error: EngineError) -> None:
         """Count the record in work as one that has ended a jet.
 
-        At its second end it is condemned, with `error`; at its first when somebody waits for it.
+        At its second end it is condemned, with `error`; at its first when somebody waits for it. After an end in a
+        prediction for several records, what is under way is scored with care, so that the next end names its cause.
 
         Parameters
         ----------
@@ -114,6 +128,10 @@ class Flight:
         error : EngineError
             How it ended.
         """
+        if cell.phase is Phase.BATCHED:
+            for sent in self._parts:
+                sent.work.is_careful = True
+            return
         culprit = cell.record
         part = next((part for part in self._parts if part.batch == cell.words[Cell.BATCH]), None)
         if culprit is None or part is None:
@@ -153,7 +171,7 @@ class Flight:
 
     def land(self) -> list[Sent]:
         """Return what is left, to be sent again, and be empty."""
-        parts, self._parts, self._size_bytes = list(self._parts), deque(), 0
+        parts, self._parts, self._size_bytes, self._n_callers = list(self._parts), deque(), 0, 0
         return parts
 
     def give_up(self, error: EngineError) -> None:

@@ -303,7 +303,13 @@ class Jet:
         )
         self._flight.add(part)
         frame = BatchFrame(
-            part.batch, work.slot, work.first_seq + part.start, values, work.caller is not None, task=work.task
+            part.batch,
+            work.slot,
+            work.first_seq + part.start,
+            values,
+            work.caller is not None,
+            task=work.task,
+            is_careful=work.is_careful,
         )
         if work.labels is not None:
             labels = work.labels[part.start : part.stop]
@@ -319,6 +325,9 @@ class Jet:
             self._take(OutputFrame.unpack(body))
         elif kind is Kind.CHANGED:
             self._take_changes(unpack_message(body))
+        elif kind is Kind.PREDICTORS:
+            self._flight.is_batched = True
+            self._owner.on_predictors(self, unpack_message(body))
         elif kind is Kind.ASK:
             self._owner.on_ask(self, unpack_message(body), self._reply)
         elif kind is Kind.STATE:

@@ -16,7 +16,9 @@ SLOW_S = 60.0
 
 
 class Watch:
-    """The time that the record in work has taken. Looked at a few times within the time that it may take.
+    """The time that the record in work, or the batched prediction, has taken.
+
+    Looked at a few times within the time that a record may take.
 
     Parameters
     ----------
@@ -26,12 +28,12 @@ class Watch:
 
     def __init__(self, jet: int) -> None:
         self._jet = jet
-        self._record: tuple[int, int] | None = None
+        self._work: tuple[int, ...] | None = None
         self._since_s = 0.0
 
     def clear(self) -> None:
         """Forget the record: its jet has ended."""
-        self._record, self._since_s = None, 0.0
+        self._work, self._since_s = None, 0.0
 
     def look(self, cell: Cell, now_s: float, timeout_s: float | None, *, is_heard: bool) -> ModelStalled | None:
         """Look at the record in work; return an error when it takes longer than it may.
@@ -47,13 +49,14 @@ class Watch:
         is_heard : bool
             Whether its outputs are taken: a jet that waits for that is not slow.
         """
-        record = cell.record
-        if record is None or record != self._record or not is_heard:
-            self._record, self._since_s = record, now_s
+        work, record = cell.work, cell.record
+        if work is None or work != self._work or not is_heard:
+            self._work, self._since_s = work, now_s
         elif timeout_s is not None and now_s - self._since_s > timeout_s:
             return ModelStalled(timeout_s, cell.describe())
         elif timeout_s is None and now_s - self._since_s > SLOW_S:
-            log.warning("record.slow", jet=self._jet, slot=record[0], seq_no=record[1], seconds=SLOW_S)
+            slot, seq_no = record if record is not None else (None, None)
+            log.warning("record.slow", jet=self._jet, slot=slot, seq_no=seq_no, seconds=SLOW_S)
             self._since_s = now_s
         return None
 

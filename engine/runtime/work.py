@@ -75,6 +75,8 @@ class Work:
     is_done: bool = False
     is_counted: bool = False
     """Whether it was scored before, and taken back."""
+    is_careful: bool = False
+    """Whether a jet has ended while it predicted for several records, these among them."""
     answer: Answer | None = None
     output_bytes: int = 0
     size_bytes: int = field(init=False)

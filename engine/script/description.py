@@ -111,6 +111,8 @@ class Script:
         What the script changes and the engine cannot keep.
     shared : tuple of str
         Names that the script declares as only read.
+    changing : tuple of str
+        Names that scoring a record may change, kept or not.
     modules_attached : tuple of str
         Modules that come with an attachment, and that the import policy leaves alone.
     snapshots : {"none"}
@@ -136,6 +138,7 @@ class Script:
     state_names: tuple[StateName, ...] = ()
     unkept: tuple[Note, ...] = ()
     shared: tuple[str, ...] = ()
+    changing: tuple[str, ...] = ()
     modules_attached: tuple[str, ...] = ()
     snapshots: Literal["none"] = "none"
     notes: tuple[Note, ...] = ()

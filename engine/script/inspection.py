@@ -117,6 +117,7 @@ def _describe(
         state_names=state.names,
         unkept=state.unkept,
         shared=state.shared,
+        changing=state.changing,
         modules_attached=tuple(annotations.listed("module-attached")),
         notes=tuple(notes),
         sloc=count_code_lines(source, comments),

@@ -30,11 +30,15 @@ _HIDES_NAMES = frozenset({"exec", "globals"})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What was found: the names that are state, what changes and cannot be kept, and what is declared only read."""
+    """What was found: the names that are state, what changes and cannot be kept, and what is declared only read.
+
+    `changing` is what a record may change, whether it is kept or not; what batched functions do belongs to no record.
+    """
 
     names: tuple[StateName, ...]
     unkept: tuple[Note, ...]
     shared: tuple[str, ...]
+    changing: tuple[str, ...] = ()
 
 
 def find_state(
@@ -56,10 +60,11 @@ def find_state(
     _refuse_unknown(shared, tree, bindings)
     for name in named.keys() & shared.keys():
         raise AnnotationError(max(named[name], shared[name]), f"{name!r} is named as state and as shared")
+    found = _Analysis(tree, bindings, actions, shared, uses).result()
     if named:
         kept = [] if is_off else [StateName(name, line, BY_ANNOTATION) for name, line in named.items()]
-        return State(tuple(kept), (), tuple(shared))
-    return _Analysis(tree, bindings, actions, shared, uses).result()
+        return State(tuple(kept), (), tuple(shared), found.changing)
+    return found
 
 
 def _refuse_unknown(names: dict[str, int], tree: ast.Module, bindings: Bindings) -> None:
@@ -92,19 +97,21 @@ class _Analysis:
         self._live = self._reach(actions)
 
     def result(self) -> State:
-        names, unkept = [], []
+        names, unkept, changing = [], [], []
         for name in sorted(self._mentions, key=self._first_line):
             if name in self._shared:
                 continue
             changes = [mention for mention in self._mentions[name] if self._is_change(mention)]
             if not changes:
                 continue
+            if not all(map(_is_batched, changes)):
+                changing.append(name)
             first = min(changes, key=lambda mention: mention.line)
             if (reason := self._why_unkept(name, first)) is None:
                 names.append(StateName(name, first.line, f"{first.effect} in {first.where}"))
             else:
                 unkept.append(Note(first.line, reason))
-        return State(tuple(names), tuple(unkept), tuple(self._shared))
+        return State(tuple(names), tuple(unkept), tuple(self._shared), tuple(changing))
 
     def _reach(self, actions: Iterable[str]) -> set[ast.AST]:
         """Return the functions, classes and expressions that can come into play during an action."""
@@ -206,6 +213,13 @@ class _Analysis:
         if values and all(_is_unkept(node) for node in values):
             return f"{name} cannot be kept: it holds an open file or an iterator"
         return None
+
+
+def _is_batched(mention: Mention) -> bool:
+    """Whether a mention is in a function that is called for many records at once."""
+    decorators = (one for node in mention.path if isinstance(node, Function) for one in node.decorator_list)
+    called = (one.func if isinstance(one, ast.Call) else one for one in decorators)
+    return any(ast.unparse(one).rpartition(".")[2] == "batched" for one in called)
 
 
 def _is_decorated(place: Binding) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.errors import NotBuilt
 from engine.script.sharing import OFFERED, SharedUse
 
-_LATER = ("batched", "Slot")
+_LATER = ("Slot",)
 """Names of the package `engine` that later versions have."""
 
 
