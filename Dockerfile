@@ -31,7 +31,8 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /w
  && /opt/build/bin/uv pip install --no-cache --compile-bytecode --no-deps --python /opt/engine/bin/python /wheels/*.whl
 
 FROM ${BASE}
-# tini, so that the engine is not process 1: orphans of a model's process are reaped, and signals arrive. A base that has it
+# tini, so that the engine is not process 1: orphans of a model's process are reaped (-s: also where tini is not process 1
+# itself, as in a pod with one process table), and signals arrive. A base that has it
 # is left as it is. It is not pinned: the base decides its release, and a release holds one tini.
 # hadolint ignore=DL3008
 RUN { command -v tini >/dev/null \
@@ -52,5 +53,5 @@ VOLUME /var/lib/engine
 EXPOSE 8000
 # A first answer takes a second or two; three failures in a row mean that it hangs.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "engine.image.health"]
-ENTRYPOINT ["tini", "--", "engine"]
+ENTRYPOINT ["tini", "-s", "--", "engine"]
 CMD ["serve"]

@@ -33,6 +33,7 @@ VERBS = {
     "attachment": "engine.cli.attachment:attachment",
     "state": "engine.cli.state:state",
     "rejects": "engine.cli.rejects:rejects",
+    "image": "engine.cli.image:image",
     "completion": "engine.cli.completion:completion",
 }
 
