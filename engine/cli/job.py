@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cli.printing import counted
+from engine.cli.printing import counted, talk
+from engine.cli.waiting import PATIENCE_S, waiting_for_brokers
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -192,7 +194,8 @@ async def _perform(
     is_interrupted = False
     try:
         last_reject = _last_reject(engine)
-        await engine.foresee(job.model, job.streams)
+        with _telling_who_is_waited_for(job):
+            await engine.foresee(job.model, job.streams)
         before = counts_before(job, engine.store.fence)
         await engine.load(job.model)
         started_s = time.perf_counter()
@@ -215,6 +218,20 @@ async def _perform(
         raise
     finally:
         await engine.close(is_at_once=is_interrupted)  # else what is read already would be scored first
+
+
+@contextmanager
+def _telling_who_is_waited_for(job: Job) -> Iterator[None]:
+    """Say after a while whose answer is waited for, where that is brokers."""
+    servers = next((stream.kafka.servers for stream in job.streams.values() if stream.kafka is not None), None)
+    if servers is None:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(PATIENCE_S, talk, waiting_for_brokers(servers))
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _last_reject(engine: Engine) -> int:

@@ -13,6 +13,7 @@ import click
 
 from engine.cli.job import Job
 from engine.cli.printing import talk
+from engine.cli.waiting import GroupTeller
 from engine.errors import StateLocked
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ def tell_promise(promise: Sequence[str]) -> None:
 
 
 class TroubleTeller:
-    """Says what keeps a run from committing, such as a full disk, once for each time that something does."""
+    """Says what keeps a run from its work, such as a full disk, once for each time that something does."""
 
     def __init__(self) -> None:
         self._told = ""
+        self._tell_group = GroupTeller()
 
     def __call__(self, info: EngineInfo) -> None:
         """Take what the engine says of itself."""
@@ -142,3 +144,4 @@ class TroubleTeller:
         if trouble and trouble != self._told:
             talk(f"The run waits: {trouble}")
         self._told = trouble
+        self._tell_group(info)

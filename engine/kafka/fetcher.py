@@ -56,6 +56,9 @@ MAX_ASK_PAUSE_S = 10.0
 REJOIN_S = 1.0
 """How long an engine waits that was shut out of its group, before it joins again."""
 
+JOIN_S = 5.0
+"""How long an engine that stops waits for a group that takes it in: members hear of it by their next heartbeat, 3 s."""
+
 BUDGET_S = 30.0
 """The longest that partitions are held back which the group wants: what a drain may take."""
 
@@ -107,7 +110,7 @@ class Fetcher:
         self._listener, self._max_record_bytes, self._check = listener, max_record_bytes, check
         self._credit = Credit()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
+        self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = self._has_joined = False
         self._stalled_since_s = self._looked_s = self._asked_s = 0.0
         self._ask_pause_s = ASK_PAUSE_S
         self._silence = Silence(inlets)
@@ -131,7 +134,7 @@ class Fetcher:
 
     def _is_done(self, consumer: Consumer) -> bool:
         """Read as one member until the end; return False when the group has shut it out, and another one may join."""
-        self._consumer = consumer
+        self._consumer, self._has_joined = consumer, False
         try:
             self._join()
             while not self._is_stopped:
@@ -240,6 +243,7 @@ class Fetcher:
 
     def _leave(self) -> None:
         if self._is_leaving and self._instance and self._partition is None:
+            self._wait_for_join()
             # A member with an instance leaves only so: its close is taken for a restart.
             self._consumer.unsubscribe()
             deadline = time.monotonic() + 1.0
@@ -247,6 +251,12 @@ class Fetcher:
                 self._consumer.poll(POLL_S / 10)
             self._consumer.poll(POLL_S)
         self._consumer.close()
+
+    def _wait_for_join(self) -> None:
+        """Wait until the group has taken the engine in: before that it cannot leave, and would be missed afterwards."""
+        deadline = time.monotonic() + JOIN_S
+        while not self._has_joined and not self._trouble and time.monotonic() < deadline:
+            self._consumer.poll(POLL_S)
 
     # Turns of the loop
 
@@ -399,6 +409,7 @@ class Fetcher:
     # What the group says: called by the consumer, in this thread, out of a poll
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._has_joined = True
         self._guard(lambda: self._assign(consumer, partitions))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

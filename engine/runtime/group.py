@@ -87,6 +87,11 @@ class Group:
         return self._waiting.reason
 
     @property
+    def notes(self) -> list[str]:
+        """Where the group began that had committed nothing, a sentence each."""
+        return list(self._takeover.notes)
+
+    @property
     def tasks(self) -> list[int]:
         """Whose records are taken now."""
         return sorted({task for _, task in self._manifold.lanes})

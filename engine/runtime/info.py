@@ -125,6 +125,11 @@ class PredictorInfo:
         """The mean number of rows of a call; 0.0 before the first."""
         return self.n_rows / self.n_calls if self.n_calls else 0.0
 
+    @property
+    def row_s(self) -> float:
+        """The mean time of a row; 0.0 before the first."""
+        return self.duration_s / self.n_rows if self.n_rows else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class TimeInfo:
@@ -224,7 +229,8 @@ class GroupInfo:
     """The consumer group: what of it is this engine's.
 
     `instance` is the name by which the group knows the engine after a restart, `changelog` the topic with the state,
-    and `trouble` what keeps the brokers from answering.
+    and `trouble` what keeps the brokers from answering. `notes` says, a sentence each, where the group began that had
+    committed nothing.
     """
 
     name: str
@@ -234,6 +240,7 @@ class GroupInfo:
     restoring: list[RestoringInfo] = field(default_factory=list)
     n_rebalances: int = 0
     trouble: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

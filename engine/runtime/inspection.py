@@ -96,6 +96,7 @@ def _group_info(link: Link) -> GroupInfo | None:
         group.restoring(),
         group.fetcher.n_rebalances,
         group.trouble,
+        group.notes,
     )
 
 

@@ -24,6 +24,12 @@ from engine.state.commits import Entry, Fence, InputFence, TaskFence
 
 log = get_logger(__name__)
 
+_BEGINS = (
+    "Slot {slot} begins at the end of topic {topic!r}: group {group!r} has committed nothing, and only records that"
+    ' come from now on are read. For those that are there, give a group that has not begun "SkipToRecord": "earliest"'
+    " in the descriptor, or ?SkipToRecord=earliest behind the literal."
+)
+
 Places: TypeAlias = Mapping[int, Place]
 """By slot, where a task begins."""
 
@@ -57,6 +63,8 @@ class Takeover:
         """By task the number of what the fetcher said of it last."""
         self._parked: dict[int, dict[int, InputFence]] = {}
         """Tasks that the group took away to give them out anew, by slot where they stand: jets have their state."""
+        self.notes: list[str] = []
+        """Where the group began that had committed nothing: a sentence for each topic with records that are passed."""
         self._is_fresh = False
         """Whether a task was taken over that nobody had before, and where it begins is not committed yet."""
 
@@ -103,9 +111,23 @@ class Takeover:
                     self._is_fresh |= await self._take(task, places[task])
             finally:
                 await self.readings.drop()
+            self._note_begin(changed, places)
             if self._is_fresh:
                 await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
                 self._is_fresh = False
+
+    def _note_begin(self, tasks: Iterable[int], places: Mapping[int, Places]) -> None:
+        """Say where tasks begin of which the group has committed nothing."""
+        for inlet in self._topics.inlets:
+            offsets = {
+                task: places[task][inlet.slot].offset for task in tasks if not places[task][inlet.slot].is_committed
+            }
+            if not offsets:
+                continue
+            log.info("group.begins", topic=inlet.topic, skip_to_record=inlet.first, offsets=offsets)
+            if inlet.first == "latest" and any(offsets.values()):
+                note = _BEGINS.format(slot=inlet.slot, topic=inlet.topic, group=self._topics.group)
+                self.notes += [note] if note not in self.notes else []
 
     async def release(self, tasks: frozenset[int], budget_s: float) -> None:
         """Finish and commit what jets have of tasks, and let go of them; drop them when that takes too long."""

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
-from engine.errors import DescriptorError, NotBuilt
+from engine.errors import DescriptorError, NotBuilt, nearest
 from engine.streams.descriptor import StreamDescriptor
 from engine.streams.parsing import parse_descriptor
 from engine.streams.restrictions import verify_descriptor
@@ -62,6 +62,23 @@ def _kafka(rest: str) -> Any:
     return {"Type": "Kafka", "BootstrapServers": servers.split(","), "Topic": name}
 
 
+_KAFKA_FIELDS = ("Group", "Partition", "MaxWaitTime")
+_QUERY_FIELDS = (*_KAFKA_FIELDS, "SkipToRecord")
+
+
+def _parse_query(query: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what stands behind the ? of a topic: fields of the Transport, and of the descriptor."""
+    inner: dict[str, Any] = {}
+    outer: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in _QUERY_FIELDS:
+            reason = f"behind the ? of a topic there may be {', '.join(_QUERY_FIELDS)}; for the rest write a descriptor"
+            raise DescriptorError(name, reason, nearest(name, _QUERY_FIELDS))
+        value = int(text) if text.isdecimal() and name != "Group" else text
+        (inner if name in _KAFKA_FIELDS else outer)[name] = value
+    return inner, outer
+
+
 def _data(text: str, items: str | list[str]) -> dict[str, Any]:
     """Return the field for the items: text, or base64 where the literal holds bytes in percent notation."""
     if "%" not in text:
@@ -104,8 +121,13 @@ def parse_literal(text: str) -> StreamDescriptor | None:
         return None
     if scheme in _NOT_BUILT:
         raise NotBuilt(f'Transport "{scheme}:"', WHERE)
+    rest, _, query = rest.partition("?") if scheme == "kafka" else (rest, "", "")
+    inner, outer = _parse_query(query)
+    transport = _TRANSPORTS[scheme](rest)
     encoding = _encoding_of(rest) if scheme in ("file", "kafka") else "json"
-    return parse_descriptor({"Transport": _TRANSPORTS[scheme](rest), "Encoding": encoding}, text)
+    if inner:
+        transport |= inner
+    return parse_descriptor({"Transport": transport, "Encoding": encoding, **outer}, text)
 
 
 def parse_endpoint(text: str, is_input: bool) -> StreamDescriptor:

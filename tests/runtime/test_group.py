@@ -95,7 +95,7 @@ class Fetcher:
 class Scene:
     def __init__(self, *restorings: Restoring) -> None:
         self.manifold, self.owner, self.fetcher = Manifold(), Owner(), Fetcher()
-        inlets = [SimpleNamespace(slot=0, topic="prices")]
+        inlets = [SimpleNamespace(slot=0, topic="prices", first="earliest")]
         topics = SimpleNamespace(inlets=inlets, group="group", has_changelog=True)
         store: Any = Store(*restorings)
         manifold: Any = self.manifold

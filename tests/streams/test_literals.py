@@ -129,3 +129,24 @@ def test_a_kafka_literal_without_a_broker_or_a_topic_is_refused(text, field):
     with pytest.raises(DescriptorError) as caught:
         parse_literal(text)
     assert caught.value.field == field
+
+
+def test_behind_the_question_mark_of_a_topic_stand_the_fields_that_say_where_and_how_long_it_is_read():
+    descriptor = parse_literal("kafka:broker/prices.v1.avro?SkipToRecord=earliest&Group=7&Partition=2&MaxWaitTime=500")
+    topic = descriptor.transport
+    assert (topic.topic, topic.group, topic.partition, topic.max_wait_time_ms) == ("prices.v1", "7", 2, 500)
+    assert (descriptor.first_record, descriptor.encoding_name) == ("earliest", "avro-binary")
+    assert parse_literal("kafka:broker/prices?SkipToRecord=12").first_record == 12
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SkipToRecords=earliest", "Did you mean 'SkipToRecord'"),
+        ("SkipToRecord=soon", "SkipToRecord"),
+        ("x", "behind the"),
+    ],
+)
+def test_what_a_topic_has_not_behind_its_question_mark_is_refused_by_name(query, words):
+    with pytest.raises(DescriptorError, match=words):
+        parse_literal(f"kafka:broker/prices?{query}")

@@ -70,3 +70,30 @@ def test_a_server_that_starts_before_its_broker_waits_for_it_and_goes_on(site, k
     health_of(server)
     server.send(SIGINT)
     assert server.wait() == 0, server.said
+
+
+def test_a_run_says_whose_answer_it_waits_for(site, topic, door):
+    script = site.script("def action(x):\n    yield x\n")
+    engine = site.start("run", script, f"kafka:{door.address}/{topic(1)}", "discard:")
+    engine.until(lambda: f"Waiting for an answer of the Kafka brokers at {door.address}." in engine.said, "it says so")
+
+
+def test_a_run_without_a_partition_says_so_and_the_one_that_begins_at_the_end_that_too(site, kafka, topic, name):
+    source = topic(1)
+    write(kafka, source, [(0, None, 1)])
+    script = site.script("def action(x):\n    yield x\n")
+    literal = f"kafka:{kafka.bootstrap}/{source}?Group={name}"
+    first = site.start("run", script, literal, "discard:", state="first")
+    first.until(lambda: f"Slot 0 begins at the end of topic '{source}'" in first.said, "it says where it begins")
+    second = site.start("run", script, literal, "discard:", state="second")
+    second.until(lambda: "has given it no partition yet" in second.said, "it says what it waits for")
+    assert "no partition yet" not in first.said
+    second.send(SIGINT)
+    assert second.wait() == 130, second.said
+    first.send(SIGINT)
+    assert first.wait() == 130, first.said
+    assert "begins at the end" not in second.said
+
+    again = site.start("run", script, f"{literal}&SkipToRecord=earliest&MaxWaitTime=300", "discard:", state="third")
+    assert again.wait() == 0, again.said
+    assert "0 records in" in again.said, "where it began is committed"
