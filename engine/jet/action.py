@@ -74,7 +74,7 @@ class Action:
         self.is_done = self.is_turn_awaited = False
 
     def thread(self) -> greenlet:
-        """Return the greenlet of an action that has begun."""
+        """Return the greenlet in which it is."""
         assert self.greenlet is not None  # noqa: S101
         return self.greenlet
 
@@ -94,7 +94,7 @@ class Action:
         return bool(self.failures) and self.failures[-1][0] == "action"
 
     def perform(self, explain: Callable[[Answer, int, BaseException], ActionFailed]) -> None:
-        """Call the function, and take what it gives; runs in the greenlet."""
+        """Call the function, and take what it gives; runs in a greenlet."""
         run = self.run
         try:
             result = run.hook.call(self.value, run.frame.slot, run.frame.first_seq + self.index)
@@ -109,6 +109,8 @@ class Action:
             raise
         except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
             self.fail("action", explain(run.answer, self.index, exc))
+        self.is_done = True
+        self.greenlet = None
 
     def put(self, item: Any) -> None:
         """Take an output, as `Answer.put` does."""

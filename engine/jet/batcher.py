@@ -78,6 +78,8 @@ class Batcher:
         self._chains: dict[tuple[int, object], Chain] = {}
         self._ready: deque[Action] = deque()
         self._groups: dict[Any, Group] = {}
+        self._idle: list[greenlet] = []
+        """Greenlets that wait for another action."""
         self._running: Action | None = None
         self._seen: Action | None = None
         """Whose variables the script would see."""
@@ -214,9 +216,21 @@ class Batcher:
             self._say_off(f"a record cannot have variables of its own. {exc}")
             chain.waiting.appendleft(action)
             return
-        action.greenlet = greenlet(action.perform)
-        action.greenlet.gr_context = self._hub.gr_context
-        self._go_on(action, self._explain)
+        action.greenlet = self._idle.pop() if self._idle else self._new_greenlet()
+        self._go_on(action, action)
+
+    def _new_greenlet(self) -> greenlet:
+        """Return a greenlet that performs one action after the other: to make one takes longer than to switch to it."""
+        one = greenlet(self._perform)
+        one.gr_context = self._hub.gr_context
+        return one
+
+    def _perform(self, action: Action) -> None:
+        this = getcurrent()
+        while True:
+            action.perform(self._explain)
+            self._idle.append(this)
+            action = self._hub.switch()
 
     def _note(self, action: Action) -> None:
         """Note which record is in work."""
@@ -257,7 +271,6 @@ class Batcher:
             finally:
                 self._running = None
             action.values = self._memory.take()
-            action.is_done = thread.dead
         chain = action.chain_of()
         if not chain.has_kept(action):
             place = f"record {action.run.frame.first_seq + action.index} of slot {action.run.frame.slot}"
@@ -307,11 +320,11 @@ class Batcher:
             if not group.actions:
                 del self._groups[action.call.group]
         thread = action.greenlet
-        if thread is not None and not thread.dead:
+        if thread is not None:
             self._see(action)
             for _ in range(3):  # a script may catch even this, and go on
                 thread.throw(GreenletExit)
-                if thread.dead:
+                if action.is_done:
                     break
         action.clear()
 
