@@ -23,7 +23,8 @@ _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|d|)", re.
 _DURATION_SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _LOG_FORMATS = {"json": True, "text": False, "auto": None}
-_DEVICE = re.compile(r"[a-z][a-z0-9_]*(:[0-9]{1,3})?(,[a-z][a-z0-9_]*(:[0-9]{1,3})?)*")
+_DEVICE = r"(cpu|(gpu|cuda)(:[0-9]{1,3})?)"
+_DEVICES = re.compile(rf"auto|{_DEVICE}(,{_DEVICE})*")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LARGEST_PORT = 65535
 
@@ -99,15 +100,21 @@ def parse_cpus(text: str) -> int:
 
 
 def parse_device(text: str) -> str:
-    """Return where predictors are to run, in lower case.
+    """Return where predictors are to run, in the order in which devices are tried; whether they are there, jets see.
 
     Raises
     ------
     ConfigError
-        Not the form of a device; whether there is such a one is found out by the jet.
+        Not a device.
+
+    Examples
+    --------
+    >>> parse_device("GPU:1, cpu")
+    'gpu:1,cpu'
     """
-    if not _DEVICE.fullmatch(device := text.strip().lower()):
-        raise ConfigError(f"{text!r} is not a device. Write auto, cpu or gpu:0.")
+    device = re.sub(r"\s*,\s*", ",", text.strip()).lower()
+    if not _DEVICES.fullmatch(device):
+        raise ConfigError(f"{text!r} is not a device. Write auto, cpu or gpu:0, or gpu:0,cpu where the CPU will do.")
     return device
 
 

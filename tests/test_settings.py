@@ -125,6 +125,9 @@ def test_every_variable_reaches_its_setting() -> None:
         ("ENGINE_THREADS", "1.5"),
         ("ENGINE_DEVICE", "the fast one"),
         ("ENGINE_DEVICE", "gpu:"),
+        ("ENGINE_DEVICE", "gpu:0,"),
+        ("ENGINE_DEVICE", "gpu:0,auto"),
+        ("ENGINE_DEVICE", "tpu"),
         ("ENGINE_DEVICE", "gpu:-1"),
     ],
 )

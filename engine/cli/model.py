@@ -13,6 +13,7 @@ from engine.cli.collect import collect
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.feed import feed, read_lines, standard_input
 from engine.cli.printing import SHORT_DIGEST, counted, hint, output_option, print_json, print_table, talk
+from engine.cli.profile import print_profile
 from engine.cli.report import next_step, print_jets, print_script, tell_state, tell_unkept
 from engine.cli.verb import VerbGroup
 
@@ -183,3 +184,27 @@ def inspect(desk: Desk, form: str) -> None:
     tell_unkept(loaded)
     talk("")
     print_jets(info["jets"])
+
+
+@model.command()
+@output_option
+@pass_desk
+def profile(desk: Desk, form: str) -> None:
+    """Show where the time of the loaded model goes: what its predictors did, its action, commits and requests.
+
+    Predictors are the model files that the script loads, and the functions that it batches. "Mean batch" is how many
+    rows went through in one call, "Waiting" how long a row waited for the others of its batch.
+
+    Example: engine model profile
+    """
+    if desk.engine.inspect()["model"] is None:
+        if form == "json":
+            print_json(None)
+        else:
+            talk("No model is loaded.")
+        return
+    fields = desk.engine.profile()
+    if form == "json":
+        print_json(fields)
+    else:
+        print_profile(fields)

@@ -7,8 +7,9 @@ from typing import Any
 
 from engine.cli.printing import SHORT_DIGEST, print_table, size_text, talk
 
+SILENT_S = 10.0  # of a jet that has work: longer than any record of most scripts takes, so worth a word
 SLOT_HEADINGS = ("Slot", "Stream", "Transport", "Encoding", "Schema", "End", "Records", "Rejected")
-_JET_HEADINGS = ("Jet", "Process", "Status", "Records", "Restarts", "Memory")
+_JET_HEADINGS = ("Jet", "Process", "Status", "Records", "Restarts", "Memory", "Threads")
 
 
 def slot_rows(slots: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
@@ -57,9 +58,10 @@ def print_engine(info: Mapping[str, Any]) -> None:
             ("Slot", "Record", "Rejected because"),
             ((reject["slot"], reject.get("place") or reject["seq_no"], reject["reason"]) for reject in info["rejects"]),
         )
-    if info.get("promise"):
+    if info.get("plan") or info.get("promise"):
         talk("")
-        tell_promise(info)
+    tell_plan(info)
+    tell_promise(info)
     if (info.get("fence") or {}).get("trouble"):
         talk(f"\nThe next commit waits: {info['fence']['trouble']}")
     if info["error"]:
@@ -106,11 +108,31 @@ def tell_promise(info: Mapping[str, Any]) -> None:
         talk(sentence)
 
 
+def tell_plan(info: Mapping[str, Any]) -> None:
+    """Say how the cores are shared, where predictors run, and which jet answers nothing."""
+    if info.get("plan"):
+        talk(info["plan"]["sentence"])
+    for one in info.get("predictors", ()):
+        if one["device"]:
+            talk(f"{one['name']} runs on {one['device']} ({one['backend']}).")
+    for jet in info["jets"]:
+        if jet.get("silent_s", 0) > SILENT_S:
+            talk(f"Jet {jet['number']} has answered nothing for {jet['silent_s']:.0f} s.")
+
+
 def jet_rows(jets: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Any]]:
     """Yield a row of cells for each jet."""
     for jet in jets:
         memory = size_text(jet["rss_bytes"])
-        yield jet["number"], jet["pid"], jet["status"], jet["n_records"], jet["n_restarts"], memory
+        yield (
+            jet["number"],
+            jet["pid"],
+            jet["status"],
+            jet["n_records"],
+            jet["n_restarts"],
+            memory,
+            jet.get("n_threads"),
+        )
 
 
 def print_jets(jets: Sequence[Mapping[str, Any]]) -> None:

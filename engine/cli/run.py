@@ -16,7 +16,7 @@ from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.endpoint import existing_file, find_endpoint
 from engine.cli.job import Done, Job, counts_before, perform
-from engine.cli.printing import talk
+from engine.cli.printing import counted, talk
 from engine.cli.progress import progress_bar
 from engine.cli.resuming import TroubleTeller, is_done, keep, resume_command, tell_promise, went_on_at
 from engine.cli.verb import Verb
@@ -42,6 +42,10 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--encoding", metavar="NAME", help="Of records in files.  [default: json, or by the suffix]"),
         click.option("--memory", metavar="SIZE", envvar="ENGINE_MEMORY", help="What it may allocate, as in 2G."),
+        click.option(
+            "--cpus", metavar="N", envvar="ENGINE_CPUS", help="Cores to share with it.  [default: what it may use]"
+        ),
+        click.option("--device", metavar="NAME", envvar="ENGINE_DEVICE", help="Where it predicts: cpu, or gpu:0."),
         click.option("--inline", is_flag=True, help="Run the script in this process: pdb works."),
     )
     for option in reversed(options):
@@ -97,6 +101,7 @@ def run(
             talk("The run has finished already, so that there is nothing to resume. Without --resume it begins anew.")
             return
         resumed = went_on_at(job)
+        tell_plan(job)
         try:
             with progress_bar(existing_file(named[0]), counts_before(job).n_in, is_shown=not job.is_inline) as show:
                 tell_trouble = TroubleTeller()
@@ -113,6 +118,7 @@ def run(
             raise advised(exc, job) from exc.__cause__
         raise_closed_pipe(done)
         talk(f"{done.summary()}{resumed}")
+        tell_predictors(done)
         tell_rejects(done)
         if done.error is not None:
             tell_how_to_resume(desk, job)
@@ -148,6 +154,8 @@ def prepare(
     schema: tuple[str, ...],
     encoding: str | None,
     memory: str | None,
+    cpus: str | None,
+    device: str | None,
     inline: bool,
 ) -> Job:
     """Return the job that the arguments describe.
@@ -159,7 +167,7 @@ def prepare(
     """
     from engine.log import configure
     from engine.registry import Library, from_path, library_of
-    from engine.settings import Settings, parse_size
+    from engine.settings import Settings, parse_cpus, parse_device, parse_size
     from engine.streams import resolve_stream
 
     settings = Settings.from_env(os.environ)
@@ -170,6 +178,10 @@ def prepare(
     logging.getLogger().setLevel(logging.INFO if desk.is_debug else logging.CRITICAL)
     if memory is not None:
         settings = replace(settings, memory_limit_bytes=parse_size(memory))
+    if cpus is not None:
+        settings = replace(settings, n_cpus=parse_cpus(cpus))
+    if device is not None:
+        settings = replace(settings, device=parse_device(device))
     library = Library(desk.library) if desk.library is not None else library_of(script)
     schemas = _schemas(schema)
     model = from_path(script, library, attachment, schemas)
@@ -235,6 +247,23 @@ def raise_closed_pipe(done: Done) -> None:
         if isinstance(cause, BrokenPipeError):
             raise cause
         cause = cause.__cause__
+
+
+def tell_plan(job: Job) -> None:
+    """Say how the cores are shared."""
+    from engine.runtime.threads import plan_threads
+
+    n_jets = job.settings.n_jets if job.model.script.is_stateless and not job.is_inline else 1
+    talk(str(plan_threads(job.settings, n_jets)))
+
+
+def tell_predictors(done: Done) -> None:
+    """Say how many rows a call of each predictor had: what came of its being batched."""
+    for one in done.info.predictors:
+        if one.n_calls:
+            where = f" on {one.device}" if one.device else ""
+            rows = f"{counted(one.n_rows, 'row')} in {counted(one.n_calls, 'call')}"
+            talk(f"{one.name}{where}: {rows}, {one.mean_rows:.1f} a call, {1e6 * one.row_s:,.0f} us a row.")
 
 
 def tell_rejects(done: Done) -> None:

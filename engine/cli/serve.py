@@ -29,6 +29,8 @@ _folder = click.Path(file_okay=False, path_type=Path)
 @click.option("--port", type=int, metavar="PORT", help="0 takes a free one.  [env var: ENGINE_PORT; default: 8000]")
 @click.option("--jets", "n_jets", type=int, metavar="N", help="Processes that run the model.  [env var: ENGINE_JETS]")
 @click.option("--memory", metavar="SIZE", help="What each of them may allocate, as in 2G.  [env var: ENGINE_MEMORY]")
+@click.option("--cpus", metavar="N", help="Cores to share with them.  [env var: ENGINE_CPUS; default: what it may use]")
+@click.option("--device", metavar="NAME", help="Where models predict: cpu, or gpu:0.  [env var: ENGINE_DEVICE]")
 @click.option("--instance", metavar="NAME", help="Of the engine in a consumer group.  [env var: ENGINE_INSTANCE]")
 @click.option(
     "--no-auth",
@@ -56,6 +58,8 @@ def serve(
     library: Path | None,
     state: Path | None,
     memory: str | None,
+    cpus: str | None,
+    device: str | None,
     model: str | None,
     slots: tuple[str, ...],
     log_level: str | None,
@@ -74,21 +78,27 @@ def serve(
               engine serve --library . --model tf_sp500_lstm --stream 0=rest --stream 1=rest
     """
     from engine.registry import Library
+    from engine.runtime.threads import plan_threads
     from engine.server import serve as run_server
     from engine.server.autostart import Autostart
     from engine.server.container import settle
-    from engine.settings import Settings, parse_size
+    from engine.settings import Settings, parse_cpus, parse_device, parse_size
 
     given = {name: value for name, value in options.items() if value is not None}
     given |= {"library": library or desk.library} if library or desk.library else {}
     given |= {"state_dir": state or desk.state} if state or desk.state else {}
     if memory is not None:
         given["memory_limit_bytes"] = parse_size(memory)
+    if cpus is not None:
+        given["n_cpus"] = parse_cpus(cpus)
+    if device is not None:
+        given["device"] = parse_device(device)
     told = {"ENGINE_LOG_LEVEL": log_level, "ENGINE_HOST": options["host"]}
     environ = {**os.environ, **{name: text for name, text in told.items() if text}}
     settings = settle(replace(Settings.from_env(environ), **given), environ, talk)
     autostart = Autostart.from_env(environ, model=model, streams=slot_pairs(slots, "--stream"))
     library_folder = Library(settings.library or settings.state_dir / "library")
+    talk(str(plan_threads(settings, settings.n_jets)))
     try:
         run_server(settings, library_folder, is_fresh=is_fresh, autostart=autostart)
     except StreamChanged as exc:

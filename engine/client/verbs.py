@@ -49,6 +49,10 @@ class EngineVerbs:
         """Return the state, the model, the slots, the jets and the latest rejects."""
         return self._ask("GET", "/engine")
 
+    def profile(self) -> dict[str, Any]:
+        """Return what predictors did and where the time goes; raises AssetNotFound without a model."""
+        return self._ask("GET", "/engine/profile")
+
     def pause(self) -> dict[str, Any]:
         """Stop taking records; raises InvalidTransition."""
         return self._ask("POST", "/engine/pause")

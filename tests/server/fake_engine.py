@@ -10,7 +10,19 @@ from typing import Any
 
 from engine.errors import StreamError
 from engine.registry import Model
-from engine.runtime import EngineInfo, EngineState, ModelInfo, Outputs, Scaled, SlotInfo
+from engine.runtime import (
+    EngineInfo,
+    EngineState,
+    JetInfo,
+    ModelInfo,
+    Outputs,
+    PlanInfo,
+    PredictorInfo,
+    ProfileInfo,
+    Scaled,
+    SlotInfo,
+    TimeInfo,
+)
 from engine.state.commits import Entry, Reject
 from engine.streams import Stream
 
@@ -36,6 +48,8 @@ class FakeEngine:
         self.is_eof = False
         self.entries: list[Entry] = []
         self.log: list[Reject] = []
+        self.predictors: list[PredictorInfo] = []
+        self.jets: list[JetInfo] = []
 
     @property
     def store(self) -> FakeEngine:
@@ -149,4 +163,13 @@ class FakeEngine:
                 SlotInfo(slot, None, None, None, stream.name, stream.transport, stream.encoding, False, 0, 0, None)
                 for slot, stream in self.streams.items()
             ],
+            jets=self.jets,
+            predictors=self.predictors,
         )
+
+    def profile(self) -> ProfileInfo | None:
+        if self.model is None:
+            return None
+        action, none = TimeInfo(128, 0.5), TimeInfo(0, 0.0)
+        plan = PlanInfo(2, "given", 1, 2, "", "2 cores.")
+        return ProfileInfo(self.model.script.name, plan, self.predictors, action, none, none, 3, 4)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.registry import assemble
-from engine.runtime import EngineInfo, ModelInfo, Scaled, SlotInfo
+from engine.runtime import EngineInfo, ModelInfo, ProfileInfo, Scaled, SlotInfo
 from engine.server.documented import ANY_PROBLEM, problems
 from engine.server.problem import NotLoaded
 from engine.server.service import Service, ServiceOf, SlotPath
@@ -55,6 +55,15 @@ class AttachRequest(BaseModel):
 async def inspect(service: ServiceOf) -> EngineInfo:
     """Return the state, the model, the slots, the jets and the latest rejected records."""
     return service.engine.inspect()
+
+
+@router.get("/profile", summary="Where the time goes", responses=problems(404))
+async def profile(service: ServiceOf) -> ProfileInfo:
+    """Return what the predictors of the loaded model did, and the time in its action, in commits and in requests."""
+    found = service.engine.profile()
+    if found is None:
+        raise NotLoaded("No model is loaded", "Load one with PUT /engine/model.")
+    return found
 
 
 @router.post("/pause", summary="Pause", responses=problems(409))

@@ -16,8 +16,16 @@ from engine.server.service import ServiceOf
 router = APIRouter(tags=["watch"])
 
 
+class JetHealth(BaseModel):
+    """Whether a jet takes work, and for how long it has answered nothing of what it has; 0 where it has nothing."""
+
+    number: int
+    status: str
+    silent_s: float
+
+
 class Health(BaseModel):
-    """Whether the engine does its work."""
+    """Whether the engine does its work, and where: `devices` are those on which each predictor of the model runs."""
 
     status: Literal["ok", "fail"]
     version: str
@@ -25,6 +33,8 @@ class Health(BaseModel):
     model: str | None
     error: str | None
     uptime_s: float
+    devices: dict[str, str] = {}
+    jets: list[JetHealth] = []
 
 
 @router.get(
@@ -44,6 +54,8 @@ async def health(service: ServiceOf, response: Response) -> Health:
         model=info.model.name if info.model else None,
         error=info.error,
         uptime_s=round(time.monotonic() - service.started_s, 3),
+        devices={one.name: one.device for one in info.predictors if one.device},
+        jets=[JetHealth(number=jet.number, status=jet.status, silent_s=jet.silent_s) for jet in info.jets],
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from engine.errors import InvalidTransition
-from engine.runtime import EngineState
+from engine.runtime import EngineState, JetInfo, PredictorInfo
 from tests.server.conftest import Ask
 from tests.server.fake_engine import FakeEngine
+
+PREDICTOR = PredictorInfo("lstm.onnx", "onnxruntime", "gpu:0", 2, 128, 0.25, 0.2, 64, 0.5, {64: 2})
 
 
 def test_the_engine_tells_its_state(ask: Ask) -> None:
@@ -90,11 +94,29 @@ def test_health_is_ok_until_the_engine_is_in_error(ask: Ask, engine: FakeEngine)
     assert response.status_code == 200
     assert health.pop("uptime_s") >= 0
     assert health.pop("version")
-    assert health == {"status": "ok", "state": "INIT", "model": "twice", "error": None}
+    assert health == {"status": "ok", "state": "INIT", "model": "twice", "error": None, "devices": {}, "jets": []}
     engine.state, engine.error = EngineState.ERROR, "The model's process ended."
     response = ask("GET", "/health")
     assert (response.status_code, response.json()["status"]) == (503, "fail")
     assert response.json()["error"] == "The model's process ended."
+
+
+def test_health_says_where_predictors_run_and_which_jet_answers_nothing(ask: Ask, engine: FakeEngine) -> None:
+    engine.predictors = [PREDICTOR, PredictorInfo("score()", "script", "")]
+    engine.jets = [JetInfo(1, 17, "ready", 5, 0, None, 2, 12.5)]
+    health = ask("GET", "/health").json()
+    assert health["devices"] == {"lstm.onnx": "gpu:0"}
+    assert health["jets"] == [{"number": 1, "status": "ready", "silent_s": 12.5}]
+
+
+def test_the_profile_is_that_of_the_loaded_model(ask: Ask, engine: FakeEngine) -> None:
+    assert ask("GET", "/engine/profile").json()["detail"].startswith("No model is loaded.")
+    engine.predictors = [PREDICTOR]
+    ask("PUT", "/engine/model", json={"name": "twice"})
+    profile = ask("GET", "/engine/profile").json()
+    assert profile["model"] == "twice"
+    assert profile["predictors"] == [dataclasses.asdict(PREDICTOR) | {"calls_by_rows": {"64": 2}}]
+    assert profile["action"] == {"count": 128, "total_s": 0.5}
 
 
 def test_metrics_are_what_prometheus_scrapes(ask: Ask, engine: FakeEngine) -> None:
