@@ -20,6 +20,22 @@ _OPSET = 17  # the first with everything used here in its present form, from 202
 _IR_VERSION = 8  # what opset 17 was released with
 BATCH_SIZES = (1, 64)  # a single record, and a batch with a remainder for every vector width but a divisor of 64
 
+_ACTIVATIONS = {
+    "elu": "Elu",
+    "exp": "Exp",
+    "exponential": "Exp",
+    "hard_sigmoid": "HardSigmoid",
+    "leaky_relu": "LeakyRelu",
+    "log_softmax": "LogSoftmax",
+    "relu": "Relu",
+    "selu": "Selu",
+    "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "tanh": "Tanh",
+}
+
 Shape = Sequence[int | str]
 Reference = Callable[[Sequence[Array]], npt.ArrayLike | Sequence[npt.ArrayLike]]
 """The network as its own framework runs it: arrays in, its output or outputs out."""
@@ -89,6 +105,19 @@ class Graph:
         if bias is not None:
             product = self.apply("Add", product, self.constant(bias))
         return self._turned(product) if steps_first else product
+
+    def activation(self, name: str, values: str, **attributes: Any) -> str | None:
+        """Apply a function by the name that Keras and PyTorch have for it; return None if it is not known here."""
+        match name:
+            case "linear" | "identity":
+                return values
+            case "silu" | "swish":
+                return self.apply("Mul", values, self.apply("Sigmoid", values))
+            case "gelu":
+                half = self.apply("Erf", self.apply("Mul", values, self.constant(np.sqrt(0.5))))
+                grown = self.apply("Add", half, self.constant(1.0))
+                return self.apply("Mul", self.apply("Mul", values, self.constant(0.5)), grown)
+        return self.apply(_ACTIVATIONS[name], values, **attributes) if name in _ACTIVATIONS else None
 
     def recurrent(self, op: str, values: str, directions: Sequence[Gates], **attributes: Any) -> tuple[str, list[str]]:
         """Add one fused layer, of one direction or of both.
