@@ -11,6 +11,20 @@ from typing import Any
 from engine.cli import main
 
 
+def put(owner: Any, **broken: Any) -> None:
+    """Put something broken in the place of what is there; where nothing is, nothing would be broken, and that is said.
+
+    Raises
+    ------
+    SystemExit
+        There is nothing of that name.
+    """
+    for name, thing in broken.items():
+        if not hasattr(owner, name):
+            raise SystemExit(f"broken_engine.py: {owner.__name__} has no {name} that could be broken: it has moved.")
+        setattr(owner, name, thing)
+
+
 def break_order() -> None:
     """Move the fence first and write the outputs then; and do not look at resume whether they are there."""
     from engine.runtime.committer import Committer
@@ -43,7 +57,8 @@ def break_order() -> None:
     def resume_shorter(self: FileSink, fence: Any) -> None:
         resume(self, replace(fence, position=min(fence.position, self._length)))
 
-    Committer._deliver, Committer._keep, FileSink._resume = deliver, keep_first, resume_shorter
+    put(Committer, _deliver=deliver, _keep=keep_first)
+    put(FileSink, _resume=resume_shorter)
 
 
 def break_cut() -> None:
@@ -55,7 +70,7 @@ def break_cut() -> None:
     def resume_at_end(self: FileSink, fence: Any) -> None:
         resume(self, replace(fence, position=self._length))
 
-    FileSink._resume = resume_at_end
+    put(FileSink, _resume=resume_at_end)
 
 
 def break_state() -> None:
@@ -65,7 +80,7 @@ def break_state() -> None:
     async def nothing(_manifold: Any, _model: Any) -> None:
         """Say that there is none."""
 
-    starting.saved_for = nothing
+    put(starting, saved_for=nothing)
 
 
 def break_journal() -> None:
@@ -74,14 +89,14 @@ def break_journal() -> None:
     from engine.state.sqlite import SqliteStore
 
     inputs = SqliteStore.inputs
-    SqliteStore.inputs = lambda self, attachment: Kept(inputs(self, attachment).first_seq, [])
+    put(SqliteStore, inputs=lambda self, attachment: Kept(inputs(self, attachment).first_seq, []))
 
 
 def break_answers() -> None:
     """Know no request again."""
     from engine.state.sqlite import SqliteStore
 
-    SqliteStore.answer_of = lambda _self, _key: None
+    put(SqliteStore, answer_of=lambda _self, _key: None)
 
 
 def break_acknowledging() -> None:
@@ -95,7 +110,7 @@ def break_acknowledging() -> None:
         kept = outputs(self, attachment)
         return replace(kept, values=kept.values[1:], first_seq=kept.first_seq + 1) if kept.values else kept
 
-    SqliteStore.outputs = renumbered
+    put(SqliteStore, outputs=renumbered)
 
 
 def break_transaction() -> None:
@@ -117,14 +132,14 @@ def break_transaction() -> None:
         outside[servers].flush()
         begun(transaction)
 
-    KafkaSink.write = write_sink
+    put(KafkaSink, write=write_sink)
 
 
 def break_restoring() -> None:
     """Take partitions over without the state that another engine had of them."""
     from engine.runtime import restoring
 
-    restoring._latest = lambda entries: [entry for entry in entries if not entry]
+    put(restoring, _state=lambda entries: [entry for entry in entries if not entry])  # it reads, and takes nothing
 
 
 def break_one_transaction() -> None:
@@ -143,8 +158,8 @@ def break_one_transaction() -> None:
             write(*arguments)
         commit(self, {})
 
-    KafkaSink.write = lambda *arguments: waiting.append(arguments)
-    Transaction.commit = commit_twice
+    put(KafkaSink, write=lambda *arguments: waiting.append(arguments))
+    put(Transaction, commit=commit_twice)
 
 
 FAULTS: dict[str, Callable[[], None]] = {
