@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from engine.runtime.info import EngineInfo
 
 LEAST_BATCH = 8.0
 """A mean below it is no batch: what was measured then is something else."""
@@ -19,6 +22,9 @@ class Predicted:
 
     n_calls: int = 0
     n_rows: int = 0
+
+    def __add__(self, other: Self) -> Predicted:
+        return Predicted(self.n_calls + other.n_calls, self.n_rows + other.n_rows)
 
     def __sub__(self, before: Self) -> Predicted:
         return Predicted(self.n_calls - before.n_calls, self.n_rows - before.n_rows)
@@ -47,10 +53,7 @@ def predicted_over_http(port: int) -> Predicted:
         connection.close()
 
 
-def predicted_here() -> Predicted:
-    """Ask an engine of this process."""
-    from prometheus_client import generate_latest
-
-    from engine.metrics import REGISTRY  # an engine of this process counts here
-
-    return parse(generate_latest(REGISTRY).decode())
+def predicted_by(info: EngineInfo) -> Predicted:
+    """Return what an engine of this process says, of the model that it has or had last."""
+    found = info.predictors
+    return Predicted(sum(one.n_calls for one in found), sum(one.n_rows for one in found))

@@ -74,8 +74,7 @@ class Lane:
             post(contender, bodies[:N_WARM], 1)
             before = contender.predicted()
             result = post(contender, bodies, n_connections)
-            done = contender.predicted() - before
-        self.predicted = Predicted(self.predicted.n_calls + done.n_calls, self.predicted.n_rows + done.n_rows)
+            self.predicted += contender.predicted() - before
         check(contender.name, [contender.score(answer) for answer in result["answers"]], expected)
         quantiles = statistics.quantiles(result["latencies_ns"], n=100)
         self.p50_us.append(quantiles[49] / 1e3)
@@ -236,7 +235,10 @@ def measure_windows(scale: float, n_rounds: int, results: dict[str, Any]) -> Non
 
 def measure_keyed(scale: float, n_rounds: int, results: dict[str, Any]) -> None:
     """Add the case of one price a request, and a window for each symbol."""
-    contenders = [Raw(script="lstm_ticks_by_hand"), Engine(script="lstm_ticks")]
+    contenders = [
+        Raw(script="lstm_ticks_by_hand"),
+        Engine(script="lstm_ticks", asked=json.dumps({"symbol": "", "price": 0.0})),
+    ]
     n = N_CONNECTIONS[-1]
     ticks = ticks_of(max(64, round(N_REQUESTS * scale)))
     bodies = [json.dumps(tick) for tick in ticks]

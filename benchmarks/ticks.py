@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import ROOT
-from benchmarks.metrics import Predicted, predicted_here
+from benchmarks.metrics import Predicted, predicted_by
 from engine import log
 from engine.cli.job import Job, perform
 from engine.registry import Model, from_path
@@ -116,12 +116,11 @@ class Runs:
 
     def run(self, source: Path, target: Path) -> Took:
         """Score a file of ticks; the start of the jet's process is not counted."""
-        before = predicted_here()
         streams = {0: _stream(source, "tick"), 1: _stream(target, "double")}
         done = perform(Job(self._settings, self._model, streams), on_console=lambda _line: None)
         if done.error is not None:
             raise done.error
-        return Took(done.seconds, predicted_here() - before)
+        return Took(done.seconds, predicted_by(done.info))
 
 
 def _stream(path: Path, schema: str) -> Stream:
@@ -147,4 +146,4 @@ def check(who: str, got: Array, expected: Array, tolerance: float) -> None:
 
 def total(runs: Sequence[Took]) -> Predicted:
     """Return what the predictors of some runs did."""
-    return Predicted(sum(run.predicted.n_calls for run in runs), sum(run.predicted.n_rows for run in runs))
+    return sum((run.predicted for run in runs), Predicted())

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.metrics import Predicted, predicted_here
+from benchmarks.metrics import LEAST_BATCH, Predicted, predicted_by
 from demo.data import read_packages, read_stocks
 from demo.server import clean_environ
 from engine.cli.job import Job, perform
@@ -318,7 +318,6 @@ def by_engine(script: Path, ticks: Sequence[dict[str, Any]], folder: Path) -> Go
         )
         for slot, (path, schema) in enumerate(((source, "tick"), (target, "double")))
     }
-    before = predicted_here()
     settings = Settings(state_dir=folder / "state", cache_dir=folder / "cache")
     done = perform(Job(settings, model, streams), on_console=lambda _line: None)
     assert done.error is None, done.error
@@ -326,7 +325,7 @@ def by_engine(script: Path, ticks: Sequence[dict[str, Any]], folder: Path) -> Go
     # A summary has the first few rejects, in the order of the input; how many there were is counted.
     assert done.n_in == len(ticks)
     rejected = [reject.seq_no - 1 for reject in done.rejects]
-    return Got(outputs, [*rejected, *[-1] * (done.n_rejected - len(rejected))], predicted_here() - before)
+    return Got(outputs, [*rejected, *[-1] * (done.n_rejected - len(rejected))], predicted_by(done.info))
 
 
 def compare(name: str, serial: Got, engine: Got) -> None:
@@ -361,6 +360,19 @@ def test_each_record_of_twenty_symbols_has_its_serial_score(
     serial, engine = run_both(write(name, tmp_path), stocks, tmp_path, monkeypatch)
     assert len(serial.outputs) >= N_DAYS * N_SYMBOLS / 4
     compare(name, serial, engine)
+
+
+@pytest.mark.parametrize("name", ["plain", "several predictions", "catches wrong shapes", "sometimes nothing"])
+def test_predictions_of_twenty_symbols_are_batched(name: str, stocks: list[dict[str, Any]], tmp_path: Path) -> None:
+    engine = by_engine(write(name, tmp_path), stocks, tmp_path)
+    assert engine.predicted.mean_batch is not None
+    assert engine.predicted.mean_batch >= LEAST_BATCH
+
+
+def test_predictions_of_one_symbol_are_batched(index: list[dict[str, Any]], tmp_path: Path) -> None:
+    engine = by_engine(write("plain", tmp_path), index, tmp_path)
+    assert engine.predicted.mean_batch is not None
+    assert engine.predicted.mean_batch >= LEAST_BATCH
 
 
 @pytest.mark.parametrize("is_keyed", [True, False])
