@@ -38,6 +38,27 @@ def test_frames_that_come_before_and_with_an_answer_are_kept_for_later(pipe):
     ]
 
 
+def test_batches_that_come_next_are_taken_and_none_behind_anything_else(pipe):
+    mail = Mail(PipeReader(pipe[0]), lambda _: None)
+    frames = iter(mail)
+    os.write(pipe[1], pack_message(Kind.BATCH, 1) + pack_message(Kind.BATCH, 2))
+    next(frames)
+    os.write(pipe[1], pack_message(Kind.BATCH, 3) + pack_message(Kind.COMMIT, 4) + pack_message(Kind.BATCH, 5))
+    taken = [[unpack_message(body) for body in mail.more(Kind.BATCH, 0)] for _ in range(4)]
+    assert taken == [[2], [3], [], []]
+    assert [unpack_message(next(frames)[1]) for _ in range(2)] == [4, 5]
+    assert mail.more(Kind.BATCH, 0.001) == []
+
+
+def test_nothing_more_comes_when_the_engine_has_gone():
+    read, write = os.pipe()
+    mail = Mail(PipeReader(read), lambda _: None)
+    os.close(write)
+    assert mail.more(Kind.BATCH, 10) == []
+    assert list(mail) == []
+    os.close(read)
+
+
 def test_an_answer_that_comes_in_two_pieces_is_waited_for(pipe):
     frame = pack_message(Kind.REPLY, [bytes(100_000)])
     mail = Mail(PipeReader(pipe[0]), lambda _: None)

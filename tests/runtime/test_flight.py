@@ -1,10 +1,12 @@
 """What is under way in a jet, without one."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame, Phase
 from engine.errors import DecodeError, ModelCrashed
-from engine.runtime.flight import N_IN_FLIGHT, N_KILLS, Flight
+from engine.runtime.flight import N_CALLERS_IN_FLIGHT, N_IN_FLIGHT, N_KILLS, N_SLOW_IN_FLIGHT, Flight
 from engine.runtime.intake import Intake
 from engine.runtime.lanes import Lane
 from engine.runtime.work import Sent, Work
@@ -140,3 +142,33 @@ def test_a_record_is_not_blamed_for_one_of_another_task_that_has_its_number(flig
         assert end(flight, dead_on(1, 1, 0), "reject") == []
         flight.land()
     assert [whole.condemned for whole in works] == [[], []]
+
+
+def test_many_records_that_somebody_waits_for_are_under_way_where_they_can_be_predicted_together(flight):
+    called = [replace(work(1), caller=object()) for _ in range(N_CALLERS_IN_FLIGHT + 1)]
+    send(flight, called[:1])
+    flight.answer(OutputFrame(1, 1, action_ns=int(1e9)))  # a second for a record
+    send(flight, called[:N_SLOW_IN_FLIGHT])
+    assert not flight.has_room(1)
+    flight.is_batched = True
+    send(flight, called[N_SLOW_IN_FLIGHT:-1])
+    assert not flight.has_room(1)
+    flight.answer(OutputFrame(1, 1))
+    assert flight.has_room(1)
+    send(flight, [work(1), work(1)])
+    assert not flight.has_room(1)  # batches are as few as ever
+    flight.land()
+    assert flight.has_room(1)
+
+
+def test_an_end_in_a_prediction_for_many_condemns_nobody_and_has_them_scored_with_care(flight):
+    works = [work(2), replace(work(1, 3), caller=object()), work(5, 4)]
+    send(flight, works)
+    cell = dead_on(2, 3, 0)
+    cell.words[Cell.PHASE] = Phase.BATCHED
+    for _ in range(N_KILLS + 1):
+        assert end(flight, cell, "reject") == []
+    assert flight.n_condemned == 0
+    assert [one.is_careful for one in works] == [True] * 3
+    assert parts(flight) == [(works[0], 0, 2), (works[1], 0, 1), (works[2], 0, 5)]
+    assert works[2].split(2).is_careful
