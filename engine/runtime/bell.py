@@ -27,6 +27,8 @@ class Bell:
 
     def ring(self) -> None:
         """Have everybody look again."""
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -42,7 +42,7 @@ class Delivery:
         """Take everything that is done, up to the first that is not."""
         while (item := self._line.head) is not None:
             if isinstance(item, Cut):
-                self._line.sent.popleft()
+                self._line.pop()
                 self._ledger.reach(item)
                 continue
             if not item.is_done:
@@ -52,7 +52,7 @@ class Delivery:
             elif item.fatal is not None:
                 self._meet_doom(item)
             else:
-                self._line.sent.popleft()
+                self._line.pop()
                 self._settle(item)
         self._manifold.bell.ring()
         self._manifold.pump()
@@ -61,7 +61,7 @@ class Delivery:
 
     def _pass_over(self, work: Work) -> None:
         """Let go of a work that was dropped while a jet had it; if the jet has stopped for it, renew the jet."""
-        self._line.sent.popleft()
+        self._line.pop()
         if work.is_halted:
             self._manifold.rewind.do_again(self._keeper_of(work))
 
@@ -75,9 +75,10 @@ class Delivery:
             work.answer = Answer(key, digest, msgpack.packb(content), time.time())
             self._manifold.answers[key] = work.answer
         if work.caller is not None and not work.caller.done():
-            n_failed = len({failure.index for failure in work.failures})
+            n_failed = len({failure.index for failure in work.failures}) if work.failures else 0
             metrics.count_records(work.slot, "scored", len(work.values) - n_failed)
-            metrics.count_records(work.slot, "rejected", n_failed)
+            if n_failed:
+                metrics.count_records(work.slot, "rejected", n_failed)
         if work.answer is None:
             work.reply()
         self._ledger.add(work)
@@ -91,7 +92,7 @@ class Delivery:
                 return
             if (cut := self._ledger.drop_cut()) is not None:
                 self._line.sent.remove(cut)
-        self._line.sent.popleft()
+        self._line.pop()
         self._manifold.doom = Doom(work, behind := self._line.clear(), self._model)
         refuse(behind, self._manifold.doom.error)
         if work.n_kept or not self._ledger.is_empty:

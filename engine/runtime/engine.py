@@ -21,8 +21,8 @@ from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, ProfileInfo, Resumed, Scaled
 from engine.runtime.inspection import inspect_engine, profile_engine
 from engine.runtime.intake import Intake
-from engine.runtime.link import Link
 from engine.runtime.jets import Jet
+from engine.runtime.link import Link
 from engine.runtime.manifold import Manifold
 from engine.runtime.promise import promise_of
 from engine.runtime.rejects import LatestRejects, choose_rejects
@@ -106,6 +106,11 @@ class Engine:
     def streams(self) -> dict[int, Stream]:
         """What is attached, by slot."""
         return self._dock.streams
+
+    def stream(self, slot: int) -> Stream | None:
+        """Return what is attached to a slot."""
+        end = self.manifold.outlets.get(slot) if slot % 2 else self.manifold.intakes.get(slot)
+        return end.stream if end is not None else None
 
     @property
     def store(self) -> CommitLog:
@@ -432,6 +437,7 @@ class Engine:
     def _open_if_running(self) -> None:
         if self.state is EngineState.RUNNING:
             self.manifold.open()
+
     def profile(self) -> ProfileInfo | None:
         """Return where the time of the loaded model went; None without one."""
         return profile_engine(self)
@@ -439,7 +445,6 @@ class Engine:
     def silence_s(self, jet: Jet) -> float:
         """Return for how long a jet has answered nothing of what it was given."""
         return self._watch.silence_s(jet)
-
 
     @property
     def _is_over(self) -> bool:

@@ -18,6 +18,8 @@ class Line:
         """What was given to jets, oldest first, and the cuts between."""
         self.calling_bytes = 0
         """What waits of records that somebody waits for."""
+        self._answered: dict[Work, None] = {}
+        """Of what was given to jets, that which has outputs: few of many."""
 
     @property
     def is_still(self) -> bool:
@@ -47,7 +49,7 @@ class Line:
     @property
     def output_bytes(self) -> int:
         """What jets have answered, and is not delivered."""
-        return sum(item.output_bytes for item in self.sent if isinstance(item, Work))
+        return sum(work.output_bytes for work in self._answered) if self._answered else 0
 
     def put(self, work: Work) -> None:
         """Take a work, behind all others."""
@@ -63,13 +65,27 @@ class Line:
 
     def send(self, work: Work, max_records: int) -> None:
         """Note that a work that waits is given to a jet; what is too much of it for one batch waits on."""
-        at = self.waiting.index(work)
-        if len(work.values) > max_records:
-            self.waiting.insert(at + 1, work.split(max_records))
-        del self.waiting[at]
+        if work is self.waiting[0] and len(work.values) <= max_records:  # the common case
+            self.waiting.popleft()
+        else:
+            at = self.waiting.index(work)
+            if len(work.values) > max_records:
+                self.waiting.insert(at + 1, work.split(max_records))
+            del self.waiting[at]
         self.sent.append(work)
         if work.caller is not None:
             self.calling_bytes -= work.size_bytes
+
+    def note_answer(self, work: Work) -> None:
+        """Note that a work has outputs, and is not delivered."""
+        self._answered[work] = None
+
+    def pop(self) -> Work | Cut:
+        """Remove the head and return it."""
+        item = self.sent.popleft()
+        if isinstance(item, Work):
+            self._answered.pop(item, None)
+        return item
 
     def remove(self, is_meant: Callable[[Work], bool]) -> list[Work]:
         """Remove works that wait, and return them."""
@@ -83,6 +99,7 @@ class Line:
         """Remove all that jets have, and the cuts, and return the works."""
         works = self.sent_works
         self.sent.clear()
+        self._answered.clear()
         return works
 
     def take_sent_of(self, is_meant: Callable[[Work], bool]) -> list[Work]:
@@ -90,6 +107,7 @@ class Line:
         works = [work for work in self.sent_works if is_meant(work)]
         gone = set(works)
         self.sent = deque(item for item in self.sent if item not in gone)
+        self._answered = {work: None for work in self._answered if work not in gone}
         return works
 
     def clear(self) -> list[Work]:
@@ -97,6 +115,7 @@ class Line:
         works = self.works
         self.sent = deque(item for item in self.sent if isinstance(item, Cut))
         self.waiting.clear()
+        self._answered.clear()
         self.calling_bytes = 0
         return works
 

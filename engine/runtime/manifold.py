@@ -357,8 +357,12 @@ class Manifold:
 
     def on_answer(self, work: Work) -> None:
         """Hand on what the oldest works gave."""
+        if not work.is_done:
+            self.line.note_answer(work)
         if work is self.line.head:
             self.delivery.deliver()
+        elif work.is_done:
+            self.line.note_answer(work)
         self.listen()
 
     def place(self, cut: Cut) -> None:
@@ -474,10 +478,12 @@ class Manifold:
 
     def check_end(self) -> None:
         """Tell the owner when all is done."""
-        for intake in self.streams.take_faded():
-            self._owner.on_faded(intake)
-        is_all_read = bool(self.intakes) and all(intake.is_over for intake in self.sources)
-        if self.is_open and is_all_read and self.is_still and self.doom is None:
+        if self.streams.fading:
+            for intake in self.streams.take_faded():
+                self._owner.on_faded(intake)
+        if not self.is_open or not self.is_still or self.doom is not None:
+            return
+        if self.intakes and all(intake.is_over for intake in self.sources):
             self._owner.on_inputs_ended()
 
     def on_room(self) -> None:

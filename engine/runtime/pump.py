@@ -35,7 +35,7 @@ class Pump:
         """Give the jets what they have room for."""
         if not self._manifold.is_open or self._manifold.crew is None or not self.is_heard:
             return
-        while self._may_submit() and (found := self._find_work()) is not None:
+        while self._line.waiting and self._may_submit() and (found := self._find_work()) is not None:
             work, jet = found
             self._line.send(work, jet.max_records)
             if work.ends_batch:
@@ -50,14 +50,18 @@ class Pump:
 
     def _find_work(self) -> tuple[Work, Jet] | None:
         """Return the first work that one of the jets which may have it has room for, and that jet."""
-        assert self._manifold.crew is not None  # noqa: S101 -- who calls has looked
+        crew = self._manifold.crew
+        assert crew is not None  # noqa: S101 -- who calls has looked
+        if len(crew.jets) == 1:  # the common case
+            first, jet = self._line.waiting[0], crew.jets[0]
+            return (first, jet) if jet.has_room(first.size_bytes) else None
         full = set[Jet]()
         for work in self._line.waiting:
-            jets = [jet for jet in self._manifold.crew.working(work.task) if jet not in full]
+            jets = [jet for jet in crew.working(work.task) if jet not in full]
             if free := [jet for jet in jets if jet.has_room(work.size_bytes)]:
                 return work, min(free, key=lambda jet: jet.n_in_flight)
             full.update(jets)  # what comes behind must not overtake it
-            if len(full) == len(self._manifold.crew.jets) or not self._manifold.is_tasked:
+            if len(full) == len(crew.jets) or not self._manifold.is_tasked:
                 break
         return None
 

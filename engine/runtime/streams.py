@@ -18,7 +18,7 @@ class Streams:
     @property
     def fading(self) -> list[Intake]:
         """The intakes that were replaced and have records left."""
-        return list(self._fading)
+        return list(self._fading) if self._fading else []
 
     @property
     def sources(self) -> list[Intake]:

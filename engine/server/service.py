@@ -24,7 +24,7 @@ class Service:
 
     def encoding(self, slot: int) -> str | None:
         """Return the encoding of what is attached to a slot; None where nothing is any more."""
-        stream = self.engine.streams.get(slot)
+        stream = self.engine.stream(slot)
         return None if stream is None else stream.encoding
 
 

@@ -51,6 +51,9 @@ class FakeEngine:
         self.predictors: list[PredictorInfo] = []
         self.jets: list[JetInfo] = []
 
+    def stream(self, slot: int) -> Stream | None:
+        return self.streams.get(slot)
+
     @property
     def store(self) -> FakeEngine:
         return self
