@@ -77,10 +77,13 @@ def attach(desk: Desk, stream: str, slot: int) -> None:
               engine stream attach file:/data/prices.jsons 0
     """
     if is_literal(stream):
-        desk.engine.attach(slot, descriptor=stream)
+        answer = desk.engine.attach(slot, descriptor=stream)
     else:
-        desk.engine.attach(slot, name=stream)
+        answer = desk.engine.attach(slot, name=stream)
     talk(f"Stream {stream!r} attached to slot {slot}.")
+    for missing in answer["waits_for"]:
+        if missing.startswith("the brokers"):
+            talk(f"The engine waits for {missing}")
     info = desk.engine.inspect()
     if info["state"] != "INIT":  # begin() has run
         tell_unkept(info["model"])

@@ -34,13 +34,13 @@ def check_input(brokers: Brokers, name: str, partition: int | None = None, group
     what = f"read topic {name!r}"
     _make_consumer(brokers.connection, what)
     topic = find_topic(brokers, name, what)
-    _require(topic.allows(READ), what, f"topic {name!r}", READ)
+    require(topic.allows(READ), what, f"topic {name!r}", READ)
     if partition is not None and partition >= topic.n_partitions:
         reason = f"there is no partition {partition}: its partitions are 0 to {topic.n_partitions - 1}"
         raise BrokerRefused(what, reason, "Name one of them as Partition, or leave it out to read them all.")
     if group is not None:
         operations = find_group(brokers, group).operations
-        _require(operations is None or READ in operations, f"read as group {group!r}", f"group {group!r}", READ)
+        require(operations is None or READ in operations, f"read as group {group!r}", f"group {group!r}", READ)
     partitions = range(topic.n_partitions) if partition is None else [partition]
     firsts = first_offsets(brokers, name, partitions)
     lasts = last_offsets(brokers, name, partitions)
@@ -54,7 +54,7 @@ def check_output(brokers: Brokers, name: str) -> str:
     what = f"write to topic {name!r}"
     _make_producer(brokers.connection, what)
     topic = find_topic(brokers, name, what)
-    _require(topic.allows(WRITE), what, f"topic {name!r}", WRITE)
+    require(topic.allows(WRITE), what, f"topic {name!r}", WRITE)
     return f"{_shape(topic)}, and can be written."
 
 
@@ -89,6 +89,7 @@ def _shape(topic: Topic) -> str:
     return f"Topic {topic.name!r} is there, with {topic.n_partitions} partition{'s' * (topic.n_partitions != 1)}"
 
 
-def _require(is_allowed: bool, what: str, thing: str, operation: str) -> None:
+def require(is_allowed: bool, what: str, thing: str, operation: str) -> None:
+    """Raise `BrokerRefused` unless something is allowed; the sentence names the ACL."""
     if not is_allowed:
         raise BrokerRefused(what, "the user has no permission", f"Add an ACL for {thing}: {operation}.")

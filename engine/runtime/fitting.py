@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.errors import SchemaMismatch, SlotsUnfit
 from engine.registry import Model
 from engine.schema import Schema, check_resolution
-from engine.script import check_keys
+from engine.script import MESSAGE_KEY, check_keys
 from engine.streams import Stream
 
 
@@ -34,6 +34,12 @@ def check_fit(model: Model, streams: Mapping[int, Stream]) -> None:
             raise SlotsUnfit(
                 f"Stream {stream.name!r} has no place on slot {slot}: model {model.script.name!r} uses slots {used}"
                 " only."
+            )
+        if model.script.keys.get(slot) == MESSAGE_KEY and stream.kafka is None:
+            raise SlotsUnfit(
+                f"Stream {stream.name!r} cannot be on slot {slot} of model {model.script.name!r}, which keeps its state"
+                f" by the message key (# engine.key.{slot}: {MESSAGE_KEY}): records of a topic have one, and those of"
+                f" {stream.transport} have none. Name a field of the record as the key, or attach a topic."
             )
         inner, outer = model_schema(model, slot), stream.own_schema
         if inner is None and outer is not None and slot in model.script.keys:

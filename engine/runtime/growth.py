@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from engine.errors import SlotsUnfit
 from engine.kafka.brokers import Brokers
 from engine.kafka.changelog import Changelog
-from engine.kafka.topics import find_topic
+from engine.kafka.checking import require
+from engine.kafka.topics import READ, WRITE, Topic, find_topic
 from engine.runtime.topics import Topics
 
 
@@ -48,6 +49,16 @@ class Growth:
         if self._changelog is not None:
             self._changelog.ensure(n_tasks)
         self._n_tasks = n_tasks
+
+
+def find_allowed_topic(brokers: Brokers, name: str, topics: Topics) -> Topic:
+    """Return a topic that the job may read, or write; raises `BrokerRefused` where it is not there, or it may not."""
+    what, is_read = purpose_of(name, topics), any(inlet.topic == name for inlet in topics.inlets)
+    found = find_topic(brokers, name, what)
+    for operation, is_needed in ((READ, is_read), (WRITE, name in topics.written)):
+        if is_needed:
+            require(found.allows(operation), what, f"topic {name!r}", operation)
+    return found
 
 
 def purpose_of(name: str, topics: Topics) -> str:

@@ -14,12 +14,11 @@ from engine.kafka.changelog import Changelog
 from engine.kafka.fetcher import Fetcher
 from engine.kafka.log import KafkaLog
 from engine.kafka.sink import KafkaSink
-from engine.kafka.topics import find_topic
 from engine.kafka.transaction import Transaction
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.group import Group, GroupOwner
-from engine.runtime.growth import Growth, n_tasks_of, purpose_of
+from engine.runtime.growth import Growth, find_allowed_topic, n_tasks_of
 from engine.runtime.manifold import Manifold
 from engine.runtime.predecessors import refuse_members, with_saved_state
 from engine.runtime.topic_sink import TopicSink
@@ -218,7 +217,7 @@ class Link:
         with Brokers(topics.connection, timeout_s) as brokers:
             self._asked = brokers
             n_partitions = {
-                name: find_topic(brokers, name, purpose_of(name, topics)).n_partitions for name in dict.fromkeys(names)
+                name: find_allowed_topic(brokers, name, topics).n_partitions for name in dict.fromkeys(names)
             }
             n_tasks = n_tasks_of(topics, n_partitions)
             refuse_members(topics, brokers)

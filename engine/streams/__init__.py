@@ -9,7 +9,7 @@ from engine.streams.literals import parse_endpoint, parse_literal
 from engine.streams.opening import open_sink, open_source
 from engine.streams.parsing import parse_descriptor
 from engine.streams.posting import BatchPoster, open_poster
-from engine.streams.reaching import reach
+from engine.streams.reaching import check_topics, reach
 from engine.streams.registering import open_registry
 from engine.streams.restrictions import verify_descriptor
 from engine.streams.sampling import sample
@@ -22,6 +22,7 @@ __all__ = [
     "KafkaTransport",
     "Stream",
     "StreamDescriptor",
+    "check_topics",
     "connection_of",
     "describe",
     "given_stream",

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.errors import BrokerUnreachable
 from engine.streams.connecting import connection_of
 from engine.streams.descriptor import StreamDescriptor
 from engine.streams.encoding import RegistryEncoding
 from engine.streams.kafka import KafkaTransport
+from engine.streams.stream import Stream
+
+ATTACH_S = 3.0
+"""How long brokers may take for an answer about a stream that is attached: at its start they are asked once more."""
+
+OUTPUT = 1  # a slot that is written to, as what gets rejects is
 
 
 def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str | None:
@@ -35,6 +42,41 @@ def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str 
     return " ".join(filter(None, found)) or None
 
 
+def check_topics(stream: Stream, slot: int, secrets: Path) -> list[str]:
+    """Ask whether the topics of a stream that is to be attached are there, and may be read or written.
+
+    Parameters
+    ----------
+    stream : Stream
+        With that of its rejects.
+    slot : int
+        Where it is to be attached.
+    secrets : Path
+        The folder of secrets; see `engine.settings.Settings`.
+
+    Returns
+    -------
+    list of str
+        For brokers that do not answer, what is therefore not known.
+
+    Raises
+    ------
+    ConfigError
+        A secret that it names is not there.
+    BrokerRefused
+        What is wrong, and what to do about it.
+    """
+    unknown: list[str] = []
+    for one, direction in ((stream, slot), (stream.rejects, OUTPUT)):
+        try:
+            if one is not None:
+                _reach_broker(one.descriptor, direction, secrets, ATTACH_S)
+        except BrokerUnreachable as exc:
+            topic = one.kafka.topic if one is not None and one.kafka is not None else ""
+            unknown.append(f"the brokers of topic {topic!r}, of which nobody knows whether it is there: {exc}")
+    return unknown
+
+
 def _reach_registry(descriptor: StreamDescriptor, secrets: Path) -> str | None:
     encoding = descriptor.encoding
     if not isinstance(encoding, RegistryEncoding):
@@ -44,14 +86,16 @@ def _reach_registry(descriptor: StreamDescriptor, secrets: Path) -> str | None:
     return check_registry(encoding, descriptor.subject, secrets)
 
 
-def _reach_broker(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str | None:
+def _reach_broker(
+    descriptor: StreamDescriptor, slot: int | None, secrets: Path, timeout_s: float | None = None
+) -> str | None:
     transport = descriptor.transport
     if not isinstance(transport, KafkaTransport):
         return None
     from engine.kafka.brokers import Brokers
     from engine.kafka.checking import check_input, check_output, check_topic
 
-    with Brokers(connection_of(transport, secrets)) as brokers:
+    with Brokers(connection_of(transport, secrets), timeout_s) as brokers:
         if slot is None:
             return check_topic(brokers, transport.topic)
         if slot % 2:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engine.log import get_logger
 from engine.registry import assemble
 from engine.runtime import EngineInfo, ModelInfo, ProfileInfo, Scaled, SlotInfo
 from engine.server.documented import ANY_PROBLEM, problems
 from engine.server.problem import NotLoaded
 from engine.server.service import Service, ServiceOf, SlotPath
 from engine.server.sourcing import stored_stream
-from engine.streams import Stream, given_stream, verify_descriptor
+from engine.streams import Stream, check_topics, given_stream, verify_descriptor
+
+_log = get_logger(__name__)
 
 router = APIRouter(prefix="/engine", tags=["engine"], responses=ANY_PROBLEM)
 
@@ -128,10 +132,18 @@ async def inspect_streams(service: ServiceOf) -> list[SlotInfo]:
 
 @router.put("/streams/{slot}", summary="Attach a stream", responses=problems(400, 404, 409, 422, 501))
 async def attach(service: ServiceOf, slot: SlotPath, request: AttachRequest) -> EngineInfo:
-    """Attach a stream to a slot. Its schema and the model's have to fit."""
+    """Attach a stream to a slot. Its schema and the model's have to fit.
+
+    A topic has to be there, and the user has to be allowed to read or write it, as far as brokers answer: where none
+    does, the stream is attached all the same, and `waits_for` says so.
+    """
     stream = await asyncio.to_thread(_stream_of, service, slot, request)
+    unknown = await asyncio.to_thread(check_topics, stream, slot, service.settings.secrets_dir)
+    for reason in unknown:
+        _log.warning("stream.unreached", slot=slot, stream=stream.name, reason=reason)
     await service.engine.attach(slot, stream)
-    return service.engine.inspect()
+    info = service.engine.inspect()
+    return replace(info, waits_for=[*info.waits_for, *unknown])
 
 
 @router.delete("/streams/{slot}", summary="Detach a stream", responses=problems(409))

@@ -55,3 +55,28 @@ def test_a_server_shows_and_moves_a_group(ask: Ask, prices: str, name: str) -> N
     ]
     moved = ask("POST", "/streams/offsets", json={"stream": "prices", "to": "1", "partition": 0}).json()
     assert [(one["partition"], one["offset"], one["lag"]) for one in moved["partitions"]] == [(0, 1, 1)]
+
+
+def test_a_topic_that_is_not_there_is_refused_when_it_is_attached_and_the_engine_goes_on(
+    ask: Ask,  # noqa: F811
+    kafka: KafkaCluster,
+    prices: str,
+) -> None:
+    descriptor = {"Transport": {"Type": "Kafka", "BootstrapServers": [kafka.bootstrap], "Topic": "nothing"}}
+    response = ask("PUT", "/engine/streams/0", json={"descriptor": descriptor})
+    assert (response.status_code, response.json()["type"]) == (409, "urn:engine:error:BrokerRefused")
+    assert "cannot read topic 'nothing': there is no such topic" in response.json()["detail"]
+    assert "cannot write to topic 'nothing'" in ask("PUT", "/engine/streams/1", json={"descriptor": descriptor}).text
+    attached = ask("PUT", "/engine/streams/0", json={"name": "prices"}).json()
+    assert attached["waits_for"] == []
+
+
+def test_a_topic_whose_brokers_do_not_answer_is_attached_with_a_warning(
+    ask: Ask,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.streams.reaching.ATTACH_S", 0.2)
+    descriptor = {"Transport": {"Type": "Kafka", "BootstrapServers": ["127.0.0.1:1"], "Topic": "prices"}}
+    attached = ask("PUT", "/engine/streams/0", json={"descriptor": descriptor}).json()
+    assert "the brokers of topic 'prices'" in attached["waits_for"][-1]
+    assert "127.0.0.1:1" in attached["waits_for"][-1]
