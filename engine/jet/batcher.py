@@ -83,6 +83,9 @@ class Batcher:
         self._running: Action | None = None
         self._seen: Action | None = None
         """Whose variables the script would see."""
+        self._noted: Action | None = None
+        """Which record is noted as the one in work."""
+        self._full: Group | None = None
         self._is_halted = False
         self._more: Callable[[float], list[Run]] = lambda _wait_s: []
 
@@ -119,9 +122,10 @@ class Batcher:
         self._is_halted = False
         try:
             while self._step():
-                self._deliver()
+                if self._window and self._window[0].is_settled:
+                    self._deliver()
         finally:
-            self._running = self._seen = None
+            self._running = self._seen = self._noted = None
             self._memory.settle()
             self._cell.leave()
             self._turn.end()
@@ -140,6 +144,8 @@ class Batcher:
         if group is None:
             group = self._groups[call.group] = Group()
         group.add(action)
+        if group.is_full:
+            self._full = group
         return self._hub.switch()
 
     def await_turn(self) -> None:
@@ -160,8 +166,10 @@ class Batcher:
             self._go_on(self._window[0])
         elif self._ready:
             self._begin(self._ready.popleft())
-        elif (full := next((group for group in self._groups.values() if group.is_full), None)) is not None:
-            self._answer(full)
+        elif self._full is not None:
+            full, self._full = self._full, None
+            if full.is_full:  # otherwise some of it have begun anew meanwhile
+                self._answer(full)
         elif len(self._window) < N_UNDER_WAY and (action := self._next()) is not None:
             self._window.append(action)
             self._admit(action)
@@ -234,6 +242,9 @@ class Batcher:
 
     def _note(self, action: Action) -> None:
         """Note which record is in work."""
+        if action is self._noted:
+            return
+        self._noted = action
         words, frame = self._cell.words, action.run.frame
         words[Cell.PHASE] = Phase.IDLE
         words[Cell.BATCH], words[Cell.SLOT], words[Cell.FIRST_SEQ] = frame.batch, frame.slot, frame.first_seq
@@ -272,7 +283,7 @@ class Batcher:
                 self._running = None
             action.values = self._memory.take()
         chain = action.chain_of()
-        if not chain.has_kept(action):
+        if action.left is not None and not chain.has_kept(action):
             place = f"record {action.run.frame.first_seq + action.index} of slot {action.run.frame.slot}"
             self._say_off(f"{place} has changed variables after a prediction, which the next one had read.")
             self._redo(chain, action)
@@ -292,13 +303,13 @@ class Batcher:
         actions = group.take()
         if not group.actions:
             del self._groups[actions[0].call_of().group]
-        words = self._cell.words
+        elif group.is_full:
+            self._full = group
+        self._note(actions[0])
         if len(actions) > 1:
-            self._note(actions[0])
-            words[Cell.CALLS] += 1
-            words[Cell.PHASE] = Phase.BATCHED
-        else:
-            self._note(actions[0])
+            self._cell.words[Cell.CALLS] += 1
+            self._cell.words[Cell.PHASE] = Phase.BATCHED
+            self._noted = None
         calls = [action.call for action in actions]
         for action, call, answer in zip(actions, calls, answers_to(actions), strict=True):
             if action.call is call:  # otherwise it has begun anew meanwhile

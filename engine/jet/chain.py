@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from engine.jet.action import Action
 from engine.state import copied, is_same
@@ -61,10 +60,7 @@ class Chain:
 
     def has_kept(self, action: Action) -> bool:
         """Tell whether a record has left the variables alone since the next one began."""
-        if action.left is None:
-            return True
-        values: list[Any] = action.values or []
-        return all(map(is_same, action.left, values))
+        return all(map(is_same, action.left or (), action.values or ()))
 
     def cut(self, action: Action) -> list[Action]:
         """Take out all records behind one, and return them in order."""

@@ -155,7 +155,7 @@ class Batched:
         shapes = tuple((array.shape, array.dtype.str if array.dtype.kind not in "SU" else "") for array in inputs)
 
         def run(calls: Sequence[Sequence[Array]]) -> Sequence[Any]:
-            stacked = [np.stack(column) for column in zip(*calls, strict=True)]
+            stacked = [_stack(column) for column in zip(*calls, strict=True)]
             n_plain = len(stacked) - len(names)
             begun_s = time.perf_counter()
             result = function(*stacked[:n_plain], **dict(zip(names, stacked[n_plain:], strict=True)))
@@ -171,6 +171,13 @@ class Batched:
     def report(self) -> dict[str, Any]:
         """Return what it did, as `engine.inference.Predictor.report` does."""
         return {"name": f"{self.name}()", "backend": "script", "device": "", **self.statistics.plain()}
+
+
+def _stack(arrays: Sequence[Array]) -> Array:
+    """Return arrays of one shape as one: `numpy.stack`, which for many small ones takes five times as long."""
+    if not arrays[0].ndim:
+        return np.array(arrays)
+    return np.concatenate(arrays).reshape(len(arrays), *arrays[0].shape)
 
 
 def _rows(result: Any, n: int, name: str) -> Sequence[Any]:
