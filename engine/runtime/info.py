@@ -190,12 +190,16 @@ class FenceInfo:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What an engine goes on with: by input slot the last record that is done, and the state that the engine is in."""
+    """What an engine goes on with: by input slot the last record that is done, and the state that the engine is in.
+
+    Of a slot that reads a topic, `offsets` says by partition where its group goes on.
+    """
 
     model: str | None
     number: int
     positions: dict[int, int]
     state: str
+    offsets: dict[int, dict[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

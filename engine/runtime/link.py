@@ -12,6 +12,7 @@ from engine.errors import EngineError, NotBuilt, SlotsUnfit
 from engine.kafka.brokers import Brokers
 from engine.kafka.changelog import Changelog
 from engine.kafka.fetcher import Fetcher
+from engine.kafka.groups import read_offsets
 from engine.kafka.log import KafkaLog
 from engine.kafka.sink import KafkaSink
 from engine.kafka.transaction import Transaction
@@ -183,6 +184,15 @@ class Link:
         self.group = Group(self._manifold, opened.store, topics, self._owner, fetch, frames)
         self.group.start()
 
+    async def offsets(self) -> dict[int, dict[int, int]]:
+        """Return where the group goes on, by slot and partition; nothing of what it has not committed."""
+        opened = self._opened
+        if opened is None or not opened.topics.inlets:
+            return {}
+        with suppress(EngineError):
+            return await asyncio.to_thread(_offsets, opened)
+        return {}
+
     def hush(self) -> None:
         """Read no more, and stay in the group."""
         if self.group is not None:
@@ -238,3 +248,17 @@ class Link:
         )
         log.info("kafka.opened", transactional_id=name, changelog=changelog.topic if changelog is not None else None)
         return Opened(asked, topics, transaction, store, n_partitions, changelog)
+
+
+def _offsets(opened: Opened) -> dict[int, dict[int, int]]:
+    from confluent_kafka import TopicPartition
+
+    topics = opened.topics
+    slots = {inlet.topic: inlet.slot for inlet in topics.inlets}
+    numbers = range(n_tasks_of(topics, opened.n_partitions)) if topics.partition is None else [topics.partition]
+    places = [TopicPartition(name, number) for name in slots for number in numbers]
+    found: dict[int, dict[int, int]] = {slot: {} for slot in slots.values()}
+    for place in read_offsets(topics.connection, topics.group, places):
+        if place.offset >= 0:
+            found[slots[place.topic]][place.partition] = place.offset
+    return found

@@ -62,10 +62,13 @@ async def resume(
             engine.manifold.add_fading(intake)
     if job.model is not None:
         await engine.load(job.model)
-    positions = {one.slot: one.seq_no for one in (fence.inputs.values() if fence is not None else ())}
+    offsets = await link.offsets()
+    positions = {
+        one.slot: one.seq_no for one in (fence.inputs.values() if fence is not None else ()) if one.slot not in offsets
+    }
     name = job.model.script.name if job.model is not None else None
     log.info("engine.resumed", model=name, commits=fence.number if fence is not None else 0)
-    return Resumed(name, fence.number if fence is not None else 0, positions, engine.state.value)
+    return Resumed(name, fence.number if fence is not None else 0, positions, engine.state.value, offsets)
 
 
 async def _open(

@@ -120,7 +120,7 @@ async def _serve(
         nonlocal serving
         app.waits_for = f"The engine goes on when its Kafka brokers answer. {error}"
         _say(f"{error} The engine waits, and goes on when one answers: {url}/health says when. Stop with Ctrl-C.")
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = serving or asyncio.create_task(server.serve(sockets=[listener]))
 
     try:
         if await _resume(engine, library, stopping, on_wait, autostart):

@@ -7,6 +7,10 @@ from engine.runtime.info import Resumed
 from engine.server.resumed import resumed_sentences
 
 
+BEGINS = "slot 4 begins where its SkipToRecord says, since its group has committed nothing"
+MANY = [f"5 of partition {number}" for number in range(8)]
+
+
 def slot(number: int) -> SlotInfo:
     return SlotInfo(number, None, None, None, "rest", "REST", "json", False, 0, 0, None)
 
@@ -20,6 +24,22 @@ def slot(number: int) -> SlotInfo:
             [
                 "Resumed at commit 1,234: model 'lstm', 3 streams, RUNNING.",
                 "Slot 0 goes on at record 1,201; slot 2 goes on at record 1; 1,000 keys have state.",
+            ],
+        ),
+        (
+            Resumed("lstm", 7, {2: 4}, "RUNNING", {0: {0: 3900, 1: 3950}, 4: {}}),
+            EngineInfo("RUNNING", slots=[slot(0)]),
+            [
+                "Resumed at commit 7: model 'lstm', 1 stream, RUNNING.",
+                f"Slot 0 goes on at offset 3,900 of partition 0, 3,950 of partition 1; {BEGINS}; slot 2 goes on at record 5.",
+            ],
+        ),
+        (
+            Resumed("lstm", 7, {}, "RUNNING", {0: dict.fromkeys(range(10), 5)}),
+            EngineInfo("RUNNING"),
+            [
+                "Resumed at commit 7: model 'lstm', 0 streams, RUNNING.",
+                f"Slot 0 goes on at offset {', '.join(MANY)}, and 2 more (engine inspect).",
             ],
         ),
         (Resumed("lstm", 0, {}, "INIT"), EngineInfo("INIT"), ["Resumed at commit 0: model 'lstm', 0 streams, INIT."]),

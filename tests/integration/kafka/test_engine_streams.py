@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGTERM
@@ -105,6 +106,8 @@ def test_a_server_that_was_killed_goes_on_with_its_topics_and_says_how_far_it_is
 
     server = site.start("serve", "--port", "0")
     url = url_of(server)
+    line = next(line for line in server.said.splitlines() if line.startswith("Slot 0 goes on at offset "))
+    assert re.search(r"\d of partition 0, [\d,]+ of partition 1", line)
     write(kafka, source, records[2000:])
     reader.until(4000, server)
     reader.close()
