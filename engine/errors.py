@@ -414,11 +414,21 @@ class StreamTimeout(StreamError):
 
 
 class DeliveryFailed(StreamError):
-    """Outputs could not be written; nothing of them is taken as delivered."""
+    """Outputs could not be written; nothing of them is taken as delivered.
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where, self.reason = where, reason
-        super().__init__(f"Output to {where} failed: {reason}.")
+    Parameters
+    ----------
+    where : str
+        To what.
+    reason : str
+        Why, without the final stop.
+    fix : str
+        What to do about it, as a sentence.
+    """
+
+    def __init__(self, where: str, reason: str, fix: str = "") -> None:
+        self.where, self.reason, self.fix = where, reason, fix
+        super().__init__(f"Output to {where} failed: {reason}.{' ' + fix if fix else ''}")
 
 
 class DiskFull(DeliveryFailed):

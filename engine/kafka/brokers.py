@@ -142,6 +142,15 @@ class Brokers:
         except KafkaException as exc:
             raise self._explain("list topics", exc) from exc
 
+    def count(self) -> int:
+        """Return how many brokers there are."""
+        from confluent_kafka import KafkaException
+
+        try:
+            return len(self._connected().list_topics(timeout=self._timeout_s).brokers)
+        except KafkaException as exc:
+            raise self._explain("list brokers", exc) from exc
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client = None

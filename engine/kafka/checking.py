@@ -33,7 +33,7 @@ def check_input(brokers: Brokers, name: str, partition: int | None = None, group
     """
     what = f"read topic {name!r}"
     _make_consumer(brokers.connection, what)
-    topic = find_topic(brokers, name, what)
+    topic = find_topic(brokers, name, what, is_patient=True)
     require(topic.allows(READ), what, f"topic {name!r}", READ)
     if partition is not None and partition >= topic.n_partitions:
         reason = f"there is no partition {partition}: its partitions are 0 to {topic.n_partitions - 1}"
@@ -53,7 +53,7 @@ def check_output(brokers: Brokers, name: str) -> str:
     """Return, as a sentence, what can be written to; raises as `check_input`."""
     what = f"write to topic {name!r}"
     _make_producer(brokers.connection, what)
-    topic = find_topic(brokers, name, what)
+    topic = find_topic(brokers, name, what, is_patient=True)
     require(topic.allows(WRITE), what, f"topic {name!r}", WRITE)
     return f"{_shape(topic)}, and can be written."
 

@@ -63,6 +63,6 @@ def failure_of(error: KafkaError, topic: str, servers: str) -> EngineError:
     """Return what an error makes of the transaction in which it happened."""
     if is_refused(error):
         said = broker_error(f"write to topic {topic!r}", error, servers)
-        return DeliveryFailed(f"topic {topic!r}", getattr(said, "reason", str(said)))
+        return DeliveryFailed(f"topic {topic!r}", getattr(said, "reason", str(said)), getattr(said, "fix", ""))
     is_lost = error.code() in _LOST or error.code() == _FATAL or error.fatal() or is_fenced(error)
     return CommitAborted(error.str().rstrip("."), is_lost=is_lost)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import BrokerRefused
 from engine.kafka.brokers import Brokers
+
+HEARSAY_S = 3.0
+"""For how long one broker may not have heard of what another one has made."""
+
+_AGAIN_S = 0.2
 
 READ, WRITE = "READ", "WRITE"
 """Operations that the engine needs of a topic."""
@@ -36,7 +42,7 @@ class Topic:
         return self.operations is None or operation in self.operations
 
 
-def find_topic(brokers: Brokers, name: str, what: str = "") -> Topic:
+def find_topic(brokers: Brokers, name: str, what: str = "", *, is_patient: bool = False) -> Topic:
     """Return a topic; raises `BrokerRefused` where there is none, or none that the user may see.
 
     Parameters
@@ -47,7 +53,21 @@ def find_topic(brokers: Brokers, name: str, what: str = "") -> Topic:
         The topic's.
     what : str
         What it is wanted for, such as ``read topic 'prices'``, for the error's sentence.
+    is_patient : bool
+        One of several brokers may not have heard yet of a topic that was just made: it is asked again for a while.
     """
+    until_s = time.monotonic() + HEARSAY_S
+    while True:
+        try:
+            return _find(brokers, name, what)
+        except BrokerRefused as exc:
+            is_unheard = is_patient and _name_of(exc.__cause__) == "UNKNOWN_TOPIC_OR_PART"
+            if not is_unheard or time.monotonic() > until_s or brokers.count() < 2:
+                raise
+        time.sleep(_AGAIN_S)
+
+
+def _find(brokers: Brokers, name: str, what: str) -> Topic:
     from confluent_kafka import TopicCollection
 
     found = brokers.ask(

@@ -54,7 +54,7 @@ class Growth:
 def find_allowed_topic(brokers: Brokers, name: str, topics: Topics) -> Topic:
     """Return a topic that the job may read, or write; raises `BrokerRefused` where it is not there, or it may not."""
     what, is_read = purpose_of(name, topics), any(inlet.topic == name for inlet in topics.inlets)
-    found = find_topic(brokers, name, what)
+    found = find_topic(brokers, name, what, is_patient=True)
     for operation, is_needed in ((READ, is_read), (WRITE, name in topics.written)):
         if is_needed:
             require(found.allows(operation), what, f"topic {name!r}", operation)

@@ -46,3 +46,8 @@ def test_what_a_topic_never_takes_names_the_topic(name: str) -> None:
 def test_fenced_is_who_was_shut_out_and_not_who_left_a_group() -> None:
     assert is_fenced(KafkaError(KafkaError._FENCED))
     assert not is_fenced(KafkaError(KafkaError.ILLEGAL_GENERATION))
+
+
+def test_a_record_that_is_too_large_is_told_with_what_to_raise() -> None:
+    failure = failure_of(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), "scores", "a:1")
+    assert str(failure).endswith("Raise max.message.bytes of the topic, or write smaller records.")

@@ -6,7 +6,6 @@ from engine.runtime import EngineInfo, SlotInfo
 from engine.runtime.info import Resumed
 from engine.server.resumed import resumed_sentences
 
-
 BEGINS = "slot 4 begins where its SkipToRecord says, since its group has committed nothing"
 MANY = [f"5 of partition {number}" for number in range(8)]
 
@@ -27,11 +26,11 @@ def slot(number: int) -> SlotInfo:
             ],
         ),
         (
-            Resumed("lstm", 7, {2: 4}, "RUNNING", {0: {0: 3900, 1: 3950}, 4: {}}),
+            Resumed("lstm", 7, {}, "RUNNING", {0: {0: 3900, 1: 3950}, 4: {}}),
             EngineInfo("RUNNING", slots=[slot(0)]),
             [
                 "Resumed at commit 7: model 'lstm', 1 stream, RUNNING.",
-                f"Slot 0 goes on at offset 3,900 of partition 0, 3,950 of partition 1; {BEGINS}; slot 2 goes on at record 5.",
+                f"Slot 0 goes on at offset 3,900 of partition 0, 3,950 of partition 1; {BEGINS}.",
             ],
         ),
         (
