@@ -19,7 +19,8 @@ The order of a conversation::
                                   <-  OUTPUT      one or more, the last one marked
     COMMIT  its number            ->              (at any place between batches)
                                   <-  CHANGED     one or more, the last one marked: what changed since the last one
-                                  <-  PREDICTORS  (behind a batch) what each predictor did since it was loaded
+    PREDICTORS                    ->              (at any place between batches: asks)
+                                  <-  PREDICTORS  (also unasked) what each predictor did since it was loaded
                                   <-  ASK         (within a batch) what a cell holds, or to change one; or a schema
     REPLY                         ->
     FORGET  tasks                 ->              (at any place between batches: their state goes, and is not CHANGED)

@@ -85,6 +85,7 @@ class Worker:
             Kind.BATCH: self._take,
             Kind.COMMIT: self._commit,
             Kind.FORGET: self._forget,
+            Kind.PREDICTORS: self._report_predictors,
             Kind.END: lambda body: self._run_hook(Phase.END, unpack_message(body)),
         }
 
@@ -190,6 +191,8 @@ class Worker:
             if self._watch is not None:
                 self._watch.begin()
             self._prepare_batches()
+        else:
+            self._predictors.report()
         self._cell.leave()
         answer.finish(1)
 
@@ -248,6 +251,9 @@ class Worker:
         self._predictors.report()
         frames = ChangedFrames(self._send, unpack_message(body))
         frames.finish(self._memory.commit(frames.put))
+
+    def _report_predictors(self, _body: memoryview) -> None:
+        self._predictors.report()
 
     @staticmethod
     def _collect(answer: Answer, index: int, result: Any) -> None:

@@ -14,6 +14,7 @@ from engine.channel import (
     Kind,
     OutputFrame,
     load_error,
+    pack_frame,
     pack_message,
     unpack_message,
 )
@@ -84,6 +85,8 @@ class Jet:
         self._coded: dict[int, Stream] = {}
         self._last_batch = 0
         self._last_commit = 0
+        self._n_asked = 0
+        """Records that it had answered when it was asked last what its predictors did."""
         self._changed: list[Entry] = []
         self._failure: EngineError | None = None
         """Why the runner that was being started has ended."""
@@ -454,9 +457,15 @@ class Jet:
             self._runner.listen(is_on=is_on)
 
     def watch(self, now_s: float) -> None:
-        """Look at the record in work, against the time it may take. Called a few times within that time."""
+        """Look at the record in work, against the time it may take, and ask what predictors did.
+
+        Called a few times within that time, and at least once a second.
+        """
         if self._runner is None:
             return
+        if self._flight.is_batched and self.status is JetStatus.READY and self._n_asked != self.n_records:
+            self._n_asked = self.n_records
+            self._send(pack_frame(Kind.PREDICTORS))
         timeout_s = self._launcher.model.script.timeout_s
         stalled = self._watch.look(self._runner.cell, now_s, timeout_s, is_heard=self._is_heard)
         if stalled is not None:
