@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.channel import Failure, OutputFrame
 from engine.errors import EngineError
-from engine.record import Label, Outgoing, Position
+from engine.record import Label, Outgoing, Position, size_of
 from engine.state.commits import Answer
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Work:
         Where the records came from.
     first_seq : int
         Sequence number of the first record.
-    values : list of bytes
+    values : sequence of bytes
         The records.
     positions : sequence of int
         For each record, where the source goes on behind it; empty for what came by another way than the source's.
@@ -50,7 +50,7 @@ class Work:
 
     intake: Intake | Lane
     first_seq: int
-    values: list[bytes]
+    values: Sequence[bytes]
     positions: Sequence[Position] = ()
     ends_batch: bool = False
     caller: Caller | None = None
@@ -84,7 +84,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.n_kept = len(self.values)
-        self.size_bytes = sum(map(len, self.values)) + 4 * len(self.values)
+        self.size_bytes = size_of(self.values) + 4 * len(self.values)
 
     @property
     def slot(self) -> int:
@@ -152,7 +152,7 @@ class Work:
             The part's first record.
         """
         values, slots = frame.values, frame.slots
-        self.output_bytes += sum(map(len, values))
+        self.output_bytes += size_of(values)
         if self.label_slots:
             self._take_labels(frame, start)
         if self.caller is None and slots and slots.count(slots[0]) == len(slots):  # the common case, as a whole
