@@ -4,6 +4,7 @@ from engine.inference.formats import load
 from engine.inference.keras_export import export_keras
 from engine.inference.predictor import Predictor, Statistics, Tensor
 from engine.inference.recurrent import DenseWeights, LSTMWeights, export_lstm
+from engine.inference.torch_export import export_torch
 
 __all__ = [
     "DenseWeights",
@@ -13,5 +14,6 @@ __all__ = [
     "Tensor",
     "export_keras",
     "export_lstm",
+    "export_torch",
     "load",
 ]

@@ -79,7 +79,7 @@ class Graph:
         from onnx import numpy_helper  # needed for exporting only
 
         name = f"constant_{len(self.constants)}"
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array, dtype), name)
+        self.constants[name] = numpy_helper.from_array(np.asarray(array, dtype, order="C"), name)
         return name
 
     def integers(self, *values: int) -> str:
@@ -182,8 +182,13 @@ class Graph:
             By name: the shape, axes of any length as names, and the dtype.
         outputs : mapping
             By name: what it is in the graph so far, and its shape.
+
+        Raises
+        ------
+        AssetInvalid
+            If the whole is not valid.
         """
-        from onnx import checker, helper
+        from onnx import checker, helper, shape_inference
 
         for name, (value, _) in outputs.items():
             self.nodes.append(helper.make_node("Identity", [value], [name]))
@@ -208,7 +213,10 @@ class Graph:
             opset_imports=[helper.make_opsetid("", _OPSET)],
             ir_version=_IR_VERSION,
         )
-        checker.check_model(model, full_check=True)
+        try:
+            checker.check_model(model, full_check=True)
+        except (checker.ValidationError, shape_inference.InferenceError) as exc:
+            raise AssetInvalid("network", ", ".join(inputs), f"came to a graph that is not valid: {exc}") from exc
         return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -251,7 +259,8 @@ def write_checked(
     Raises
     ------
     AssetInvalid
-        If they are further apart, or the batch is not of any length; nothing is written then.
+        If they are further apart, or the batch is not of any length, or what it gives for a row depends on the others
+        of the batch; nothing is written then.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -280,7 +289,13 @@ def _compare(
         arrays = [tensor.take(array) for tensor, array in zip(predictor.inputs, arrays, strict=True)]
         given = reference(arrays)
         expected = [np.asarray(one) for one in (given if isinstance(given, list | tuple) else [given])]
-        distances.append(_distance(path, expected, predictor.run(arrays), tolerance, batch_size))
+        results = predictor.run(arrays)
+        distances.append(_distance(path, expected, results, tolerance, batch_size))
+        first = predictor.run([array[:1] for array in arrays])
+        if not all(
+            np.allclose(alone, result[:1], tolerance, tolerance) for alone, result in zip(first, results, strict=True)
+        ):
+            raise AssetInvalid("exported model", path.name, "gives a row one result alone, and another in a batch")
     return max(distances)
 
 
