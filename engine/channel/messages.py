@@ -3,10 +3,12 @@
 Layouts, little-endian, each array as long as the count before it::
 
     BATCH   u64 batch, u16 slot, u16 flags, u32 n, u64 first sequence number, u32 task, u32 keys' length,
-            [u32[n] lengths of keys, keys], [i64[n] timestamps (ms)], u32[n] lengths, values
+            [u32[n] lengths of keys, keys], [i64[n] timestamps (ms)], lengths, values
     OUTPUT  u64 batch, u32 flags, u32 done, u32 first, u32 n, u32 failures' length, u32 labels' length,
-            u64 action time (ns), [u32[n] sources, u16[n] slots], u32[n] lengths,
+            u64 action time (ns), [u32[n] sources, u16[n] slots], lengths,
             failures (msgpack), labels (msgpack), values
+
+Lengths are u32[n], or a single u32 where a flag says that all values have that one.
 
 A length of 2^32 - 1 is a record without a key, and the least of all timestamps one without a timestamp.
 """
@@ -23,11 +25,16 @@ import msgpack
 
 from engine.channel.failures import Failure, dump_error, load_error
 from engine.channel.frames import Kind, pack_frame
+from engine.record import Joined
 
 _BATCH = struct.Struct("<QHHIQII")
 _OUTPUT = struct.Struct("<QIIIIIIQ")
-_SYNCHRONOUS, _KEYS, _TIMESTAMPS, _CAREFUL = 1, 2, 4, 8
-_LAST, _PLAIN, _HALTED = 1, 2, 4
+# A frame up to its only value, so that a record that somebody waits for is packed and unpacked in one go each.
+_ONE_BATCH = struct.Struct(f"<IB{_BATCH.format[1:]}I")
+_ONE_OUTPUT = struct.Struct(f"<IB{_OUTPUT.format[1:]}I")
+_SYNCHRONOUS, _KEYS, _TIMESTAMPS, _CAREFUL, _JOINED = 1, 2, 4, 8, 16
+_LAST, _PLAIN, _HALTED = 1, 2, 4  # and _JOINED
+_LENGTH = struct.Struct("<I")
 _NO_KEY, _NO_TIMESTAMP = 2**32 - 1, -(2**63)
 
 LabelPart = dict[str, Any]
@@ -51,10 +58,25 @@ def _column(code: str, body: memoryview, at: int, n: int) -> tuple[array[int], i
     return column, end
 
 
+def _packed_values(values: Sequence[bytes]) -> tuple[bool, bytes, bytes]:
+    """Return whether all have one length, the lengths, and the values one behind the other."""
+    if type(values) is Joined:
+        return True, _LENGTH.pack(values.size), values.data
+    lengths = array("I", map(len, values))
+    is_joined = len(lengths) > 1 and 0 < lengths[0] == lengths[-1] and lengths.count(lengths[0]) == len(lengths)
+    return is_joined, lengths[:1].tobytes() if is_joined else lengths.tobytes(), b"".join(values)
+
+
+def _unpacked_lengths(body: memoryview, at: int, n: int, *, is_joined: bool) -> tuple[Sequence[int], int]:
+    return _column("I", body, at, 1 if is_joined else n)
+
+
+def _unpacked_values(body: memoryview, lengths: Sequence[int], *, is_joined: bool) -> Sequence[bytes]:
+    return Joined(bytes(body), lengths[0]) if is_joined else _cut(body, lengths)
+
+
 def _cut(body: memoryview, lengths: Sequence[int]) -> list[bytes]:
     data = bytes(body)
-    if len(lengths) > 1 and lengths.count(lengths[0]) == len(lengths):  # as all doubles are: a fifth of the time
-        return list(struct.unpack(f"{lengths[0]}s" * len(lengths), data))
     values, start = [], 0
     for length in lengths:
         end = start + length
@@ -125,34 +147,45 @@ class BatchFrame:
     def pack(self) -> bytes:
         """Return the frame."""
         flags, columns, keys = _SYNCHRONOUS * self.is_synchronous | _CAREFUL * self.is_careful, [], b""
+        if len(self.values) == 1 and self.keys is None and self.timestamps_ms is None:
+            value = self.values[0]
+            length = _ONE_BATCH.size - _LENGTH.size + len(value)
+            one = (self.batch, self.slot, flags, 1, self.first_seq, self.task, 0, len(value))
+            return _ONE_BATCH.pack(length, Kind.BATCH, *one) + value
         if self.keys is not None:
             flags |= _KEYS
-            lengths, keys = _packed_keys(self.keys)
-            columns += [lengths, keys]
+            key_lengths, keys = _packed_keys(self.keys)
+            columns += [key_lengths, keys]
         if self.timestamps_ms is not None:
             flags |= _TIMESTAMPS
             known = [_NO_TIMESTAMP if time_ms is None else time_ms for time_ms in self.timestamps_ms]
             columns.append(array("q", known).tobytes())
+        is_joined, lengths, data = _packed_values(self.values)
+        flags |= _JOINED * is_joined
         head = _BATCH.pack(self.batch, self.slot, flags, len(self.values), self.first_seq, self.task, len(keys))
-        return pack_frame(Kind.BATCH, head, *columns, array("I", map(len, self.values)).tobytes(), *self.values)
+        return pack_frame(Kind.BATCH, head, *columns, lengths, data)
 
     @classmethod
     def unpack(cls, body: memoryview) -> BatchFrame:
         """Return the batch of a frame's body."""
         batch, slot, flags, n, first_seq, task, keys_bytes = _BATCH.unpack_from(body)
         at = _BATCH.size
+        is_synchronous, is_careful = bool(flags & _SYNCHRONOUS), bool(flags & _CAREFUL)
+        if n == 1 and not flags & (_KEYS | _TIMESTAMPS):
+            value = bytes(body[at + _LENGTH.size :])
+            return cls(batch, slot, first_seq, [value], is_synchronous, task, None, None, is_careful)
         keys: list[bytes | None] | None = None
         timestamps_ms: list[int | None] | None = None
         if flags & _KEYS:
-            lengths, at = _column("I", body, at, n)
-            keys = _cut_keys(body[at : at + keys_bytes], lengths)
+            key_lengths, at = _column("I", body, at, n)
+            keys = _cut_keys(body[at : at + keys_bytes], key_lengths)
             at += keys_bytes
         if flags & _TIMESTAMPS:
             known, at = _column("q", body, at, n)
             timestamps_ms = [None if time_ms == _NO_TIMESTAMP else time_ms for time_ms in known]
-        lengths, at = _column("I", body, at, n)
-        values = _cut(body[at:], lengths)
-        is_synchronous, is_careful = bool(flags & _SYNCHRONOUS), bool(flags & _CAREFUL)
+        is_joined = bool(flags & _JOINED)
+        lengths, at = _unpacked_lengths(body, at, n, is_joined=is_joined)
+        values = _unpacked_values(body[at:], lengths, is_joined=is_joined)
         return cls(batch, slot, first_seq, values, is_synchronous, task, keys, timestamps_ms, is_careful)
 
 
@@ -166,7 +199,7 @@ class OutputFrame:
         The batch that is answered.
     n_done : int
         Records of the batch that are done, counted from its first, with this frame and those before it.
-    values : list of bytes
+    values : sequence of bytes
         Encoded outputs.
     sources : list of int
         For each output, the index in the batch of the record that it came from.
@@ -186,7 +219,7 @@ class OutputFrame:
 
     batch: int
     n_done: int = 0
-    values: list[bytes] = field(default_factory=list)
+    values: Sequence[bytes] = field(default_factory=list)
     sources: Sequence[int] = field(default_factory=list)
     slots: Sequence[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -199,20 +232,26 @@ class OutputFrame:
         """Return the frame. One output a record on slot 1, the common case, needs no columns to say so."""
         n = len(self.values)
         first = self.sources[0] if n else 0
+        if n == 1 and self.slots[0] == 1 and not self.failures and not self.labels:
+            value, flags = self.values[0], _LAST * self.is_last | _PLAIN | _HALTED * self.is_halted
+            length = _ONE_OUTPUT.size - _LENGTH.size + len(value)
+            one = (self.batch, flags, self.n_done, first, 1, 0, 0, self.action_ns, len(value))
+            return _ONE_OUTPUT.pack(length, Kind.OUTPUT, *one) + value
         is_plain = self.sources == list(range(first, first + n)) and self.slots == [1] * n
+        is_joined, lengths, data = _packed_values(self.values)
         failures = (
             msgpack.packb([(f.index, f.stage, dump_error(f.error)) for f in self.failures]) if self.failures else b""
         )
-        flags = _LAST * self.is_last | _PLAIN * is_plain | _HALTED * self.is_halted
+        flags = _LAST * self.is_last | _PLAIN * is_plain | _HALTED * self.is_halted | _JOINED * is_joined
         labels = _packed_labels(self.labels)
         return pack_frame(
             Kind.OUTPUT,
             _OUTPUT.pack(self.batch, flags, self.n_done, first, n, len(failures), len(labels), self.action_ns),
             b"" if is_plain else array("I", self.sources).tobytes() + array("H", self.slots).tobytes(),
-            array("I", map(len, self.values)).tobytes(),
+            lengths,
             failures,
             labels,
-            *self.values,
+            data,
         )
 
     @classmethod
@@ -220,18 +259,22 @@ class OutputFrame:
         """Return the answer of a frame's body."""
         batch, flags, n_done, first, n, failed, labeled, action_ns = _OUTPUT.unpack_from(body)
         at = _OUTPUT.size
+        is_last, is_halted = bool(flags & _LAST), bool(flags & _HALTED)
+        if n == 1 and flags & _PLAIN and not failed and not labeled:
+            value = bytes(body[at + _LENGTH.size :])
+            return cls(batch, n_done, [value], (first,), (1,), [], action_ns, is_last, is_halted)
         sources: Sequence[int] = range(first, first + n)
         slots: Sequence[int] = [1] * n
         if not flags & _PLAIN:
             sources, at = _column("I", body, at, n)
             slots, at = _column("H", body, at, n)
-        lengths, at = _column("I", body, at, n)
+        is_joined = bool(flags & _JOINED)
+        lengths, at = _unpacked_lengths(body, at, n, is_joined=is_joined)
         failures = [
             Failure(index, stage, load_error(error))
             for index, stage, error in (unpack_message(body[at : at + failed]) if failed else ())
         ]
         at += failed
         labels = _unpacked_labels(body[at : at + labeled])
-        values = _cut(body[at + labeled :], lengths)
-        is_last, is_halted = bool(flags & _LAST), bool(flags & _HALTED)
+        values = _unpacked_values(body[at + labeled :], lengths, is_joined=is_joined)
         return cls(batch, n_done, values, sources, slots, failures, action_ns, is_last, is_halted, labels)

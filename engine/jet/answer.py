@@ -11,6 +11,7 @@ from typing import Any, Literal
 from engine.channel import Failure, LabelPart, OutputFrame
 from engine.errors import ActionFailed, DataError, EngineError
 from engine.ports import Codec
+from engine.record import size_of
 from engine.sdk.message import Message
 
 FLUSH_BYTES = 1 << 18
@@ -21,6 +22,10 @@ MAX_OUTPUT_BYTES = 1 << 26
 
 OUTPUT_OVERHEAD_BYTES = 64
 """What an output costs beside its bytes (three list entries and an object), so that empty ones are not free."""
+
+
+MAX_NUMBERS = 4096
+"""How many numbers are put off: more than a batch has records."""
 
 
 Output = tuple[int, bytes, LabelPart | None]
@@ -52,17 +57,27 @@ class Answer:
         first_seq: int = 0,
     ) -> None:
         self._send, self._codecs, self._hook, self._slot, self._first_seq = send, codecs, hook, slot, first_seq
-        one = codecs.get(1)
+        self._one = one = codecs.get(1)
         self._encode_one = one.encode if one is not None else None
+        self.number: type | None = None
+        """The type of outputs that may be put off: float where slot 1 takes many at once, else None.
+
+        Whoever adds one to `numbers` adds its record's index to `number_sources`. They are outputs of slot 1, behind
+        those that were `put`.
+        """
+        self.numbers: list[Any] = []
+        self.number_sources: list[int] = []
+        if one is not None and one.encode_batch((0.0,)) is not None:
+            self.number = float
         self._started_ns = time.perf_counter_ns()
         self._begin(batch)
 
     def _begin(self, batch: int) -> None:
         self._frame = OutputFrame(batch, is_last=False)
-        self._values: list[bytes] = self._frame.values
+        self._values: list[bytes] = []
         self._sources: list[int] = []
         self._slots: list[int] = []
-        self._frame.sources, self._frame.slots = self._sources, self._slots
+        self._frame.values, self._frame.sources, self._frame.slots = self._values, self._sources, self._slots
         self.size_bytes = 0
 
     def put(self, index: int, item: Any) -> None:
@@ -75,6 +90,8 @@ class Answer:
         ActionFailed
             The item names no output slot of the model, or the record has given too much.
         """
+        if self.numbers:
+            self._settle()
         try:
             slot, value, label = self.coded(index, item)
         except DataError as exc:
@@ -138,10 +155,36 @@ class Answer:
 
     def drop(self, index: int) -> None:
         """Forget the outputs of the record in work: it failed, and gives none."""
+        self._settle()
         start = bisect_left(self._sources, index)
         del self._values[start:], self._sources[start:], self._slots[start:]
         for place in [place for place in self._frame.labels if place >= start]:
             del self._frame.labels[place]
+
+    def _settle(self, *, is_last: bool = False) -> None:
+        """Encode the numbers that were put off."""
+        if not self.numbers:
+            return
+        assert self._one is not None  # noqa: S101 -- it is what takes numbers
+        values = self._one.encode_batch(self.numbers)
+        if values is None:  # one of them cannot be encoded
+            items = list(zip(self.number_sources, self.numbers, strict=True))
+            self._forget_numbers()
+            for index, number in items:
+                self.put(index, number)
+            return
+        self._sources += self.number_sources
+        self._slots += [1] * len(values)
+        self.size_bytes += size_of(values) + OUTPUT_OVERHEAD_BYTES * len(values)
+        if is_last and not self._values:
+            self._frame.values = values  # as they are: all of one length need no list
+        else:
+            self._values += values
+        self._forget_numbers()
+
+    def _forget_numbers(self) -> None:
+        self.numbers.clear()
+        self.number_sources.clear()
 
     def send_part(self, n_done: int) -> None:
         """Send what there is; to be called between records, when `size_bytes` has passed `FLUSH_BYTES`."""
@@ -154,6 +197,7 @@ class Answer:
         self._flush(n_done)
 
     def _flush(self, n_done: int) -> None:
+        self._settle(is_last=True)
         now_ns = time.perf_counter_ns()
         self._frame.n_done, self._frame.action_ns = n_done, now_ns - self._started_ns
         self._started_ns = now_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from engine.channel import PROTOCOL_VERSION, BatchFrame, Cell, Kind, Phase, dump
 from engine.codecs import open_codec
 from engine.compat import install_modules
 from engine.errors import ActionFailed, ConfigError, DataError, EngineError, HookMissing, StateError
-from engine.jet.answer import FLUSH_BYTES, Answer
+from engine.jet.answer import FLUSH_BYTES, MAX_NUMBERS, Answer
 from engine.jet.changes import ChangedFrames
 from engine.jet.hook import Hook, Run
 from engine.jet.keeping import try_state
@@ -68,6 +68,8 @@ class Worker:
         self._send, self._cell, self._ask, self._clock, self._more = send, cell, ask, clock, more
         self._turn = Turn(cell, clock)
         self._hooks: dict[int, Hook] = {}
+        self._batch_readers: dict[int, Callable[[Sequence[bytes]], Sequence[Any] | None]] = {}
+        """For each input slot, what decodes many records at once, or returns None."""
         self._readers: dict[int, Callable[[bytes], Any]] = {}
         """For each input slot, what decodes a record and has the script see the state of its key."""
         self._batcher: Batcher | None = None
@@ -170,6 +172,8 @@ class Worker:
         name = self._script.slots[number].action or "action"
         self._hooks[number] = Hook(codec.decode, key_of, action, name, arity, is_halting)
         self._readers[number] = read
+        # State is in place by key when a record is decoded: with keys it is done one by one.
+        self._batch_readers[number] = codec.decode_batch if key_of is None else lambda _raws: None
 
     def _run_hook(self, phase: Phase, batch: int) -> None:
         name = self._script.begin if phase is Phase.BEGIN else self._script.end
@@ -319,44 +323,52 @@ class Worker:
         hook = self._hooks[batch.slot]
         return Run(batch, hook, Answer(self._send, batch.batch, self._outputs, hook.name, batch.slot, batch.first_seq))
 
-    def _score(self, batch: BatchFrame) -> None:
+    def _score(self, batch: BatchFrame) -> None:  # noqa: C901 - calls cost as much as what small actions do
         """Score a batch record by record."""
         if self._is_halted and not batch.is_synchronous:
             return
         hook, decode = self._hooks[batch.slot], self._readers[batch.slot]
-        action, arity = hook.action, hook.arity
+        action, is_usual = hook.action, hook.arity == 1
         answer = Answer(self._send, batch.batch, self._outputs, hook.name, batch.slot, batch.first_seq)
         self._cell.enter(Phase.ACTION, batch.batch, batch.slot, batch.first_seq)
         self._memory.enter(batch.task)
         self._turn.begin(batch)
         words, at, put = self._cell.words, Cell.INDEX, answer.put
-        n_done = 0
-        for index, raw in enumerate(batch.values):
-            words[at] = index
-            try:
-                value = decode(raw)
-            except DataError as exc:
-                answer.fail(index, "input", exc)
-            else:
-                try:
-                    if arity == 1:
-                        result = action(value)
-                    else:
-                        result = action(value, *(batch.slot, batch.first_seq + index)[: arity - 1])
-                    # As `_collect`, whose call would cost as much as that of a small action.
-                    if type(result) is GeneratorType:
-                        for item in result:
-                            put(index, item)
-                    elif result is not None:
-                        put(index, result)
-                except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
-                    self._fail(answer, index, exc)
-                    if hook.is_halting and not batch.is_synchronous:
-                        self._is_halted = True
-                        break
-            n_done = index + 1
+        number, numbers = answer.number, answer.numbers
+        add, add_source = numbers.append, answer.number_sources.append
+        values = self._batch_readers[batch.slot](batch.values)
+        records: Sequence[Any] = batch.values if values is None else values
+        n_done = len(records)
+        for index, value in enumerate(records):
             if answer.size_bytes > FLUSH_BYTES:
-                answer.send_part(n_done)
+                answer.send_part(index)
+            words[at] = index
+            if values is None:
+                try:
+                    value = decode(value)
+                except DataError as exc:
+                    answer.fail(index, "input", exc)
+                    continue
+            try:
+                result = action(value) if is_usual else hook.call(value, batch.slot, batch.first_seq + index)
+                # As `_collect`, whose call would cost as much as that of a small action.
+                if type(result) is GeneratorType:
+                    for item in result:
+                        if type(item) is number and len(numbers) < MAX_NUMBERS:
+                            add(item)
+                            add_source(index)
+                        else:
+                            put(index, item)
+                elif type(result) is number:
+                    add(result)
+                    add_source(index)
+                elif result is not None:
+                    put(index, result)
+            except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
+                self._fail(answer, index, exc)
+                if hook.is_halting and not batch.is_synchronous:
+                    self._is_halted, n_done = True, index
+                    break
         answer.finish(n_done, is_halted=self._is_halted and not batch.is_synchronous)
         self._turn.end()
         self._cell.leave()
