@@ -15,11 +15,14 @@ def test_every_case_is_verified_and_written_with_its_spread(tmp_path, capsys):
         for figures in ("raw_p50_us", "raw_p99_us", "raw_rates", "engine_p50_us", "engine_p99_us", "engine_rates"):
             assert len(case[figures]["rounds"]) == 2
             assert 0 < case[figures]["min"] <= case[figures]["median"] <= case[figures]["max"]
+        assert case["engine_jet_cpu_us"]["min"] > 0
+    assert results["cases"]["no_op x32"]["rate_to_starlette"] > 0
+    assert results["cases"]["no_op x1"]["mean_batch"] is None  # there is nothing to be predicted
     assert "added us" in capsys.readouterr().out
 
 
 def side(*answers):
-    return score.Side(0, [], [], [], list(answers))
+    return score.Side(0, {}, answers=list(answers))
 
 
 @pytest.mark.parametrize(
@@ -35,4 +38,4 @@ def side(*answers):
     ],
 )
 def test_a_wrong_or_missing_score_is_noticed(name, n_connections, raw, engine, is_right):
-    assert score.check(name, n_connections, ["0.5", "1.5"], side(raw), side(engine)) is is_right
+    assert score.check(name, n_connections, ["0.5", "1.5"], [side(raw), side(engine)]) is is_right
