@@ -7,11 +7,13 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 
+from engine.codecs import join_headers
 from engine.errors import EndOfStream, StreamError
 from engine.ports import Source
 from engine.record import Batch
 from engine.schema import Schema
 from engine.streams.connecting import connection_of
+from engine.streams.decoding import readable
 from engine.streams.kafka import KafkaTransport
 from engine.streams.opening import open_reader
 from engine.streams.posting import SECRETS
@@ -27,6 +29,8 @@ def sample(
     stream: Stream, n_records: int = 10, *, model_schema: Schema | None = None, secrets: Path = SECRETS
 ) -> list[bytes]:
     """Return the stream's first records. Of a topic that is read from its end: its last ones.
+
+    Those whose schemas a registry has are decoded, as JSON.
 
     Parameters
     ----------
@@ -44,36 +48,38 @@ def sample(
     DescriptorError
         The stream cannot be read.
     StreamError
-        Its file cannot be opened, or its topic cannot be read; or what is read of it is gone for everybody else.
+        Its file cannot be opened, or its topic cannot be read; or what is read of it is gone for everybody else; or its
+        registry does not answer.
     """
     transport = stream.descriptor.transport
     if isinstance(transport, KafkaTransport):
         verify_descriptor(stream.descriptor, slot=0, schema=stream.own_schema)
-        return _sample_topic(transport, stream.descriptor.first_record or 0, n_records, secrets)
+        return readable(stream, _sample_topic(stream, transport, n_records, secrets), secrets)
     is_shared = isinstance(transport, RestTransport) or not transport.is_seekable
     if is_shared and "input" in transport.directions:
         raise StreamError(f"Stream {stream.name!r} cannot be sampled: what a sample takes, the model would miss.")
-    return _first(_batches(open_reader(stream, model_schema), n_records), n_records)
+    return readable(stream, _first(_batches(open_reader(stream, model_schema), n_records), n_records), secrets)
 
 
-def _batches(reader: Source, max_records: int) -> Generator[Batch, None, None]:
+def _batches(reader: Source, max_records: int, *, has_registry: bool = False) -> Generator[Batch, None, None]:
     """Yield what comes, until there is no more or nothing comes in time; then close the reader."""
     deadline = time.monotonic() + _WAIT_S
     try:
         while batch := reader.read(max_records, max(deadline - time.monotonic(), 0.0)):
-            yield batch
+            yield join_headers(batch) if has_registry else batch
     except EndOfStream:
         pass  # it has no more
     finally:
         reader.close()
 
 
-def _sample_topic(transport: KafkaTransport, first_record: int | str, n_records: int, secrets: Path) -> list[bytes]:
+def _sample_topic(stream: Stream, transport: KafkaTransport, n_records: int, secrets: Path) -> list[bytes]:
     from engine.kafka.brokers import Brokers
     from engine.kafka.reader import KafkaReader
     from engine.kafka.topics import begin_offsets, find_topic, first_offsets
 
     connection, topic = connection_of(transport, secrets), transport.topic
+    first_record, has_registry = stream.descriptor.first_record or 0, stream.registry is not None
     with Brokers(connection) as brokers:
         n_partitions = find_topic(brokers, topic, f"read topic {topic!r}").n_partitions
         partitions = range(n_partitions) if transport.partition is None else [transport.partition]
@@ -81,12 +87,12 @@ def _sample_topic(transport: KafkaTransport, first_record: int | str, n_records:
         starts = begin_offsets(brokers, topic, partitions, first_record)
     if first_record != "latest":
         reader = KafkaReader(connection, topic, starts, is_bounded=True)
-        return _first(_batches(reader, n_records), n_records)
+        return _first(_batches(reader, n_records, has_registry=has_registry), n_records)
     n_back = n_records
     while True:
         begins = {each: max(firsts[each], starts[each] - n_back) for each in partitions}
         reader = KafkaReader(connection, topic, begins, is_bounded=True)
-        values = _latest(_batches(reader, n_records), n_records)
+        values = _latest(_batches(reader, n_records, has_registry=has_registry), n_records)
         if all(reader.counts[each] >= n_records or begins[each] == firsts[each] for each in partitions):
             return values
         n_back *= _FURTHER_BACK
