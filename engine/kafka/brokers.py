@@ -135,21 +135,15 @@ class Brokers:
 
     def list_topics(self) -> set[str]:
         """Return the names of all topics that the user may see."""
-        from confluent_kafka import KafkaException
-
-        try:
-            return set(self._connected().list_topics(timeout=self._timeout_s).topics)
-        except KafkaException as exc:
-            raise self._explain("list topics", exc) from exc
+        return set(self._metadata("list topics").topics)
 
     def count(self) -> int:
         """Return how many brokers there are."""
-        from confluent_kafka import KafkaException
+        return len(self._metadata("list brokers").brokers)
 
-        try:
-            return len(self._connected().list_topics(timeout=self._timeout_s).brokers)
-        except KafkaException as exc:
-            raise self._explain("list brokers", exc) from exc
+    def cluster_id(self) -> str:
+        """Return what the brokers call their cluster: two addresses with one id lead to the same topics."""
+        return str(self._metadata("ask for the cluster").cluster_id)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -162,6 +156,14 @@ class Brokers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _metadata(self, what: str) -> Any:
+        from confluent_kafka import KafkaException
+
+        try:
+            return self._connected().list_topics(timeout=self._timeout_s)
+        except KafkaException as exc:
+            raise self._explain(what, exc) from exc
 
     def _connected(self) -> AdminClient:
         if self._client is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.channel import OutputFrame
 from engine.errors import EngineError, NotBuilt, SlotsUnfit
@@ -226,6 +226,7 @@ class Link:
         names = [*(inlet.topic for inlet in topics.inlets), *topics.written]
         with Brokers(topics.connection, timeout_s) as brokers:
             self._asked = brokers
+            check_cluster(topics, brokers, timeout_s)
             n_partitions = {
                 name: find_allowed_topic(brokers, name, topics).n_partitions for name in dict.fromkeys(names)
             }
@@ -262,3 +263,11 @@ def _offsets(opened: Opened) -> dict[int, dict[int, int]]:
         if place.offset >= 0:
             found[slots[place.topic]][place.partition] = place.offset
     return found
+
+
+def check_cluster(topics: Topics, brokers: Brokers, timeout_s: float | None) -> None:
+    """Raise `SlotsUnfit` where the streams name brokers of two clusters; one cluster may have many addresses."""
+    for servers, refusal in topics.elsewhere:
+        with Brokers(replace(topics.connection, servers=servers), timeout_s) as others:
+            if others.cluster_id() != brokers.cluster_id():
+                raise SlotsUnfit(refusal)

@@ -51,6 +51,8 @@ class Topics:
     is_bound: bool = False
     has_changelog: bool = True
     model: str = ""
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """Other addresses that some of the topics name, and what is wrong if they are not of the same cluster."""
 
     @property
     def changelog(self) -> str:
@@ -90,8 +92,9 @@ def find_topics(streams: Mapping[int, Stream], model: Model, settings: Settings)
     inputs = {slot: stream for slot, stream in sorted(streams.items()) if slot % 2 == 0 and stream.kafka is not None}
     partition = _one_partition(inputs)
     is_bound = model.script.uses_cells or any(_is_local(what, stream) for what, stream in every)
+    connections = [(what, connection_of(transport, settings.secrets_dir)) for what, _, transport in over_kafka]
     return Topics(
-        _one_connection([(what, connection_of(transport, settings.secrets_dir)) for what, _, transport in over_kafka]),
+        _one_connection(connections),
         _one_group(inputs, default_group(model.script.name, partition)),
         _inlets(inputs),
         tuple(dict.fromkeys(transport.topic for what, _, transport in over_kafka if _is_output(what))),
@@ -99,6 +102,7 @@ def find_topics(streams: Mapping[int, Stream], model: Model, settings: Settings)
         is_bound=is_bound,
         has_changelog=is_bound or not model.script.is_stateless or model.script.begin is not None,
         model=model.script.name,
+        elsewhere=tuple(_elsewhere(connections)),
     )
 
 
@@ -156,15 +160,10 @@ def _is_output(what: str) -> bool:
 
 
 def _one_connection(found: list[tuple[str, Connection]]) -> Connection:
-    first, connection = found[0]
+    connection = found[0][1]
     settings: dict[str, Setting] = {}
     owners: dict[str, str] = {}
     for what, one in found:
-        if sorted(one.servers.split(",")) != sorted(connection.servers.split(",")):
-            raise SlotsUnfit(
-                f"{_capital(first)} is at {connection.servers} and {what} at {one.servers}. One job commits to one"
-                " cluster: give both the same BootstrapServers."
-            )
         for name, setting in one.settings.items():
             if name in settings and settings[name] != setting:
                 raise SlotsUnfit(
@@ -180,6 +179,20 @@ def _one_connection(found: list[tuple[str, Connection]]) -> Connection:
                 " with one: let both say the same."
             )
     return Connection(connection.servers, settings)
+
+
+def _elsewhere(found: list[tuple[str, Connection]]) -> Iterator[tuple[str, str]]:
+    """Yield addresses that are not those of the first topic: only brokers can tell whether they are of one cluster."""
+    first, connection = found[0]
+    known = {frozenset(connection.servers.split(","))}
+    for what, one in found:
+        if (servers := frozenset(one.servers.split(","))) not in known:
+            known.add(servers)
+            refusal = (
+                f"{_capital(first)} is at {connection.servers} and {what} at {one.servers}, which is another cluster."
+                " One job commits to one cluster: give both the same BootstrapServers."
+            )
+            yield one.servers, refusal
 
 
 def _one_group(inputs: Mapping[int, Stream], default: str) -> str:

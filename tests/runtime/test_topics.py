@@ -1,9 +1,12 @@
+import contextlib
 import re
 
 import pytest
 
 from engine.errors import SlotsUnfit
+from engine.kafka.brokers import Brokers
 from engine.registry import from_path
+from engine.runtime.link import check_cluster
 from engine.runtime.topics import changelog_of, find_topics
 from engine.settings import Settings
 from engine.streams import parse_descriptor, resolve_stream
@@ -43,7 +46,6 @@ REST = {"Transport": "REST", "Encoding": "json"}
 @pytest.mark.parametrize(
     ("streams", "words"),
     [
-        ({0: topic("a"), 1: topic("b", servers="other:9092")}, "slot 1 at other:9092. One job commits to one cluster"),
         ({0: topic("a", Group="x"), 2: topic("b", Group="y"), 1: topic("c")}, "group 'x' and slot 2 as 'y'"),
         ({0: topic("a"), 2: topic("a"), 1: topic("c")}, "Slots 0 and 2 both read topic 'a'"),
         ({0: topic("a", Partition=1), 2: topic("b"), 1: topic("c")}, "slot 0 number 1, slot 2 all of them"),
@@ -60,6 +62,21 @@ REST = {"Transport": "REST", "Encoding": "json"}
 def test_streams_that_cannot_be_one_job_are_refused_by_name(tmp_path, streams, words):
     with pytest.raises(SlotsUnfit, match=re.escape(words)):
         found(tmp_path, streams, SCRIPT)
+
+
+@pytest.mark.parametrize(("ids", "is_refused"), [({"broker:9092": "x", "other:1": "x"}, False), ({}, True)])
+def test_two_addresses_may_be_of_one_cluster_and_of_two_they_are_refused(tmp_path, monkeypatch, ids, is_refused):
+    class Named(Brokers):
+        def cluster_id(self):
+            return ids.get(self.connection.servers, self.connection.servers)
+
+    monkeypatch.setattr("engine.runtime.link.Brokers", Named)
+    topics = found(tmp_path, {0: topic("a"), 1: topic("b", servers="other:1"), 3: topic("c")}, SCRIPT)
+    refused = pytest.raises(
+        SlotsUnfit, match="Slot 0 is at broker:9092 and slot 1 at other:1, which is another cluster"
+    )
+    with refused if is_refused else contextlib.nullcontext(), Named(topics.connection) as brokers:
+        check_cluster(topics, brokers, None)
 
 
 def test_a_job_without_topics_has_no_kafka_side(tmp_path):

@@ -97,3 +97,14 @@ def test_a_run_without_a_partition_says_so_and_the_one_that_begins_at_the_end_th
     again = site.start("run", script, f"{literal}&SkipToRecord=earliest&MaxWaitTime=300", "discard:", state="third")
     assert again.wait() == 0, again.said
     assert "0 records in" in again.said, "where it began is committed"
+
+
+def test_a_cluster_may_be_named_by_two_of_its_addresses(site, kafka, topic, name, door):
+    source, output = topic(1), topic(1)
+    write(kafka, source, [(0, None, 1)])
+    door.open()
+    script = site.script("def action(x):\n    yield x + 1\n")
+    first = f"kafka:{kafka.bootstrap}/{source}?Group={name}&SkipToRecord=earliest&MaxWaitTime=300"
+    engine = site.start("run", script, first, f"kafka:{door.address}/{output}")
+    assert engine.wait() == 0, engine.said
+    assert "1 record in, 1 out" in engine.said
