@@ -11,6 +11,9 @@ from engine.settings import Settings
 ENGINE_VARIABLES = ("ENGINE_THREADS", "ENGINE_DEVICE")
 """What `engine.inference` reads in a jet."""
 
+MOST_THREADS = 4
+"""For each predictor, unless somebody asks for more: the second thread of a small network gains a fifth already."""
+
 # What the libraries read with which a script computes beside its predictors; each of them would take every core that
 # it sees, and so would the same one in the next jet.
 LIBRARY_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -62,9 +65,8 @@ class ThreadPlan:
 def plan_threads(settings: Settings, n_jets: int, cores: Cores | None = None) -> ThreadPlan:
     """Return how the cores are shared when so many jets have work.
 
-    Each jet gets its part of the cores, and at least one. The engine gets none of its own: threads of a predictor
-    sleep while there is nothing to compute, and a batch that needs several cores keeps the engine waiting in any case
-    (docs/decisions.md has the measurement).
+    Each jet gets its part of the cores, at least one and at most `MOST_THREADS`. The engine has none of its own: the
+    threads of a predictor sleep while there is nothing to predict (docs/decisions.md has the measurement).
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def plan_threads(settings: Settings, n_jets: int, cores: Cores | None = None) ->
         cores = Cores(settings.n_cpus, "given")
     elif cores is None:
         cores = available_cores()
-    n_threads = settings.n_threads or max(1, cores.number // max(1, n_jets))
+    n_threads = settings.n_threads or min(MOST_THREADS, max(1, cores.number // max(1, n_jets)))
     return ThreadPlan(
         cores.number, cores.source, n_jets, n_threads, is_given=settings.n_threads is not None, device=settings.device
     )

@@ -10,7 +10,8 @@ from engine.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("n_cores", "n_jets", "n_threads"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (4, 1, 4), (8, 3, 2), (2, 9, 1), (4, 0, 4)]
+    ("n_cores", "n_jets", "n_threads"),
+    [(1, 1, 1), (2, 1, 2), (2, 2, 1), (4, 1, 4), (8, 3, 2), (2, 9, 1), (4, 0, 4), (64, 1, 4), (64, 32, 2)],
 )
 def test_each_jet_gets_its_part_of_the_cores_and_at_least_one(n_cores, n_jets, n_threads):
     assert plan_threads(Settings(), n_jets, Cores(n_cores, "the machine")).n_threads == n_threads
