@@ -8,12 +8,13 @@ small records.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from struct import Struct, unpack
 from typing import Any, TypeAlias
 
 from engine.schema.scalars import INT_RANGES
-from engine.schema.types import Type
+from engine.schema.types import Field, Type
 
 Read: TypeAlias = Callable[[bytes, int], tuple[Any, int]]
 """Takes the bytes and where the value begins; returns the value and where it ends."""
@@ -63,7 +64,7 @@ class ReaderCompiler:
             case "record":
                 return self._record(type_)
             case "union":
-                return _union([self.reader(part) for part in type_.parts])
+                return _union([self.reader(part) for part in type_.parts], [part.kind for part in type_.parts])
             case "array":
                 return self._array(type_.parts[0])
             case "map":
@@ -76,14 +77,27 @@ class ReaderCompiler:
         if key in known:
             return lambda raw, at: known[key](raw, at)  # a recursive schema: the reader is not made yet
         known[key] = _not_yet
-        fields = [(field.name, self.reader(field.type)) for field in type_.fields]
+        steps = [
+            (fields[0].name, self.reader(fields[0].type), None)
+            if layout is None
+            else ("", _no_value, _Run(layout, [(field.name, self.reader(field.type)) for field in fields]))
+            for layout, fields in runs_of(type_.fields)
+        ]
 
         def read_record(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
             record: dict[str, Any] = {}
             name = ""
             try:
-                for name, read in fields:
-                    record[name], at = read(raw, at)
+                for name, read, run in steps:
+                    if run is None:
+                        record[name], at = read(raw, at)
+                        continue
+                    end = at + run.size
+                    if end > len(raw):  # one of its fields finds out
+                        for name, read in run.fields:
+                            record[name], at = read(raw, at)
+                    record.update(zip(run.names, run.unpack_from(raw, at), strict=True))
+                    at = end
             except (Unreadable, IndexError) as exc:
                 raise _inside(name, exc) from exc.__cause__
             return record, at
@@ -143,7 +157,53 @@ def _map(read: Read) -> Read:
     return read_map
 
 
-def _union(readers: list[Read]) -> Read:
+class _Run:
+    """Fields of a record that lie one behind the other in a known number of bytes."""
+
+    __slots__ = ("fields", "names", "size", "unpack_from")
+
+    def __init__(self, layout: str, fields: list[tuple[str, Read]]) -> None:
+        packed = Struct(f"<{layout}")
+        self.fields, self.names = fields, [name for name, _ in fields]
+        self.size, self.unpack_from = packed.size, packed.unpack_from
+
+
+def runs_of(fields: Sequence[Field]) -> list[tuple[str | None, list[Field]]]:
+    """Return the fields of a record in groups: those that `struct` can take at once with its format, others alone."""
+    groups: list[tuple[str | None, list[Field]]] = []
+    for is_packed, group in groupby(fields, lambda field: _code_of(field.type) is not None):
+        members = list(group)
+        if is_packed and len(members) > 1:
+            groups.append(("".join(_code_of(field.type) or "" for field in members), members))
+        else:
+            groups += [(None, [field]) for field in members]
+    return groups
+
+
+def _code_of(type_: Type) -> str | None:
+    if type_.logical is not None:
+        return None
+    return f"{type_.size}s" if type_.kind == "fixed" and type_.size else {"float": "f", "double": "d"}.get(type_.kind)
+
+
+def _union(readers: list[Read], kinds: list[str]) -> Read:
+    read_union = _any_branch(readers)
+    if len(kinds) != 2 or "null" not in kinds:
+        return read_union
+    # null and one other, as most unions are: a byte says which
+    null = kinds.index("null")
+    read, null_byte, other_byte = readers[1 - null], 2 * null, 2 - 2 * null
+
+    def read_optional(raw: bytes, at: int) -> tuple[Any, int]:
+        byte = raw[at]
+        if byte == other_byte:
+            return read(raw, at + 1)
+        return (None, at + 1) if byte == null_byte else read_union(raw, at)
+
+    return read_optional
+
+
+def _any_branch(readers: list[Read]) -> Read:
     n_branches = len(readers)
 
     def read_union(raw: bytes, at: int) -> tuple[Any, int]:
@@ -207,6 +267,9 @@ def _read_boolean(raw: bytes, at: int) -> tuple[bool, int]:
 
 
 def _read_int(raw: bytes, at: int) -> tuple[int, int]:
+    byte = raw[at]
+    if byte < 128:
+        return (byte >> 1) ^ -(byte & 1), at + 1
     value, at = read_long(raw, at)
     low, high = INT_RANGES["int"]
     if not low <= value <= high:
@@ -241,7 +304,14 @@ def _read_bytes(raw: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _read_string(raw: bytes, at: int) -> tuple[str, int]:
-    data, at = _read_bytes(raw, at)
+    byte = raw[at]
+    if byte < 128 and not byte & 1:  # shorter than 64 bytes
+        start, at = at + 1, at + 1 + (byte >> 1)
+        if at > len(raw):
+            raise IndexError
+        data = raw[start:at]
+    else:
+        data, at = _read_bytes(raw, at)
     try:
         return data.decode(), at
     except UnicodeDecodeError as exc:
@@ -269,6 +339,10 @@ def _logical(read: Read, from_base: Callable[[Any], Any]) -> Read:
             raise Unreadable(str(exc)) from exc
 
     return read_logical
+
+
+def _no_value(_raw: bytes, _at: int) -> tuple[Any, int]:
+    raise AssertionError("fields that are read at once have no reader of one")
 
 
 def _not_yet(_raw: bytes, _at: int) -> tuple[Any, int]:

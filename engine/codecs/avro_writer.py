@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from struct import Struct, pack
 from typing import Any, TypeAlias
 
-from engine.codecs.avro_reader import MAX_EMPTY_ITEMS, takes_no_bytes
+from engine.codecs.avro_reader import MAX_EMPTY_ITEMS, runs_of, takes_no_bytes
 from engine.errors import EncodeError
 from engine.schema.types import Type
 from engine.schema.validation import CheckCompiler
@@ -60,10 +61,15 @@ class WriterCompiler:
         if key in known:
             return lambda value: known[key](value)  # a recursive schema: the writer is not made yet
         known[key] = _not_yet
-        fields = [(field.name, self.writer(field.type)) for field in type_.fields]
+        steps = [
+            (fields[0].name, self.writer(fields[0].type))
+            if layout is None
+            else (None, _write_run(layout, [field.name for field in fields]))
+            for layout, fields in runs_of(type_.fields)
+        ]
 
         def write_record(value: dict[str, Any]) -> bytes:
-            return b"".join([write(value[name]) for name, write in fields])
+            return b"".join([write(value if name is None else value[name]) for name, write in steps])
 
         known[key] = write_record
         return write_record
@@ -100,6 +106,12 @@ class WriterCompiler:
         return write_array
 
 
+def _write_run(layout: str, names: list[str]) -> Write:
+    """Return what writes some fields of a record at once."""
+    pack, pick = Struct(f"<{layout}").pack, itemgetter(*names)
+    return lambda record: pack(*pick(record))
+
+
 def _map(write: Write) -> Write:
     def write_map(value: dict[str, Any]) -> bytes:
         if not value:
@@ -132,7 +144,8 @@ def _scalar(type_: Type) -> Write:
 
 def _write_string(value: str) -> bytes:
     data = value.encode()
-    return write_long(len(data)) + data
+    size = len(data)
+    return (_ONE_BYTE[size] if size < 64 else write_long(size)) + data
 
 
 def _logical(write: Write, to_base: Callable[[Any], Any]) -> Write:
