@@ -12,7 +12,7 @@ ENGINE_VARIABLES = ("ENGINE_THREADS", "ENGINE_DEVICE")
 """What `engine.inference` reads in a jet."""
 
 MOST_THREADS = 4
-"""For each predictor, unless somebody asks for more: the second one takes a quarter off a small network's time, not a half."""
+"""For each predictor, unless somebody asks for more: the second one takes a quarter off a batch's time, not a half."""
 
 # What the libraries read with which a script computes beside its predictors; each of them would take every core that
 # it sees, and so would the same one in the next jet.
