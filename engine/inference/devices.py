@@ -61,13 +61,32 @@ def _read_device(word: str, where: str) -> Device:
     raise ConfigError(f"{where}Device {word!r} is not known: auto, cpu or gpu:0, or several, as in gpu:0,cpu.")
 
 
-def read_threads(threads: int | None) -> int:
-    """Return how many threads share the work of one call: as asked, or as ENGINE_THREADS says, or one."""
-    if threads is None:
-        text = os.environ.get(THREADS_VARIABLE) or "1"
-        if not (text.isascii() and text.isdecimal()):
-            raise ConfigError(f"{THREADS_VARIABLE}: {text!r} is not a number of threads.")
-        threads = int(text)
-    if threads < 1:
-        raise ConfigError(f"{threads} threads cannot run a model: at least one is needed.")
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many threads share the work of one call.
+
+    Parameters
+    ----------
+    count : int
+        At least one.
+    is_asked : bool
+        The script says so itself; else it is what holds where nothing is said.
+    """
+
+    count: int = 1
+    is_asked: bool = False
+
+
+def read_threads(count: int | None) -> Threads:
+    """Return the threads that were asked for, or else as many as ENGINE_THREADS says, or one."""
+    threads = Threads(_default_count()) if count is None else Threads(count, is_asked=True)
+    if threads.count < 1:
+        raise ConfigError(f"{threads.count} threads cannot run a model: at least one is needed.")
     return threads
+
+
+def _default_count() -> int:
+    text = os.environ.get(THREADS_VARIABLE) or "1"
+    if not (text.isascii() and text.isdecimal()):
+        raise ConfigError(f"{THREADS_VARIABLE}: {text!r} is not a number of threads.")
+    return int(text)

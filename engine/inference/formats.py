@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 
 from engine.errors import AssetInvalid, AssetNotFound, DeviceMissing, nearest
-from engine.inference.devices import Device, read_devices, read_threads
+from engine.inference.devices import Device, Threads, read_devices, read_threads
 from engine.inference.onnx_file import open_onnx
 from engine.inference.predictor import Predictor
 from engine.inference.tensorflow_model import open_keras, open_saved_model
 from engine.inference.torch_model import UntypedTensor, open_torch
 
-_Open = Callable[[Path, Device, int], Predictor]
+_Open = Callable[[Path, Device, Threads], Predictor]
 
 _BY_SUFFIX: dict[str, _Open] = {
     ".onnx": open_onnx,
@@ -60,11 +60,12 @@ def load(path: str | PathLike[str], device: str = "auto", threads: int | None = 
     NotBuilt
         If it has something that is not supported, by name.
     """
-    path, devices, threads = Path(path), read_devices(device), read_threads(threads)
+    path, devices = Path(path), read_devices(device)
+    shared = read_threads(threads)
     if not path.exists():
         siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
         raise AssetNotFound("model file", str(path), nearest(path.name, siblings))
-    predictor = _open_first(_choose(path), path, devices, threads)
+    predictor = _open_first(_choose(path), path, devices, shared)
     # Beyond the batch, an axis of any length may have rules of its own that zeros of length 1 would break.
     is_known = not any(isinstance(tensor, UntypedTensor) for tensor in predictor.inputs)
     if is_known and all(None not in tensor.shape[1:] for tensor in predictor.inputs):
@@ -89,7 +90,7 @@ def _choose(path: Path) -> _Open:
     return open_file
 
 
-def _open_first(open_file: _Open, path: Path, devices: tuple[Device, ...], threads: int) -> Predictor:
+def _open_first(open_file: _Open, path: Path, devices: tuple[Device, ...], threads: Threads) -> Predictor:
     missing: list[DeviceMissing] = []
     for device in devices:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import AssetInvalid, DeviceMissing, FrameworkMissing, NotBuilt
-from engine.inference.devices import CPU, Device
+from engine.inference.devices import CPU, Device, Threads
 from engine.inference.predictor import Predictor, Tensor
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _CPU_PROVIDER, _CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 _CPU_BUILD, _GPU_BUILD = "onnxruntime", "onnxruntime-gpu"
 
 
-def open_onnx(path: Path, device: Device = CPU, threads: int = 1) -> Predictor:
+def open_onnx(path: Path, device: Device = CPU, threads: Threads | None = None) -> Predictor:
     """Return a predictor.
 
     Raises
@@ -57,7 +57,7 @@ def open_onnx(path: Path, device: Device = CPU, threads: int = 1) -> Predictor:
         raise FrameworkMissing(path.name, "onnxruntime", "onnxruntime", "onnxruntime") from exc
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = (threads or Threads()).count
     options.inter_op_num_threads = 1
     # A thread that spins while it waits takes the core of the next jet, or of the engine itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -7,6 +7,7 @@ cannot be changed once it has begun to work.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from engine.errors import AssetInvalid, ConfigError, DeviceMissing, FrameworkMissing, NotBuilt
-from engine.inference.devices import Device
+from engine.inference.devices import Device, Threads
 from engine.inference.predictor import Array, Predictor, Tensor
 
 _SIGNATURE = "serving_default"
 _SAVED_MODEL_FIX = "save it with model.export(FOLDER) where it was trained, and load that folder"
 
 
-def open_keras(path: Path, device: Device, threads: int) -> Predictor:
+def open_keras(path: Path, device: Device, threads: Threads) -> Predictor:
     """Return a predictor for a ``.keras`` or ``.h5`` file.
 
     Raises
@@ -61,7 +62,7 @@ def open_keras(path: Path, device: Device, threads: int) -> Predictor:
     return _predictor(tf, call, inputs, getattr(model, "output_names", ()), path, place, device, "keras")
 
 
-def open_saved_model(path: Path, device: Device, threads: int) -> Predictor:
+def open_saved_model(path: Path, device: Device, threads: Threads) -> Predictor:
     """Return a predictor for a folder with a ``saved_model.pb``; what it raises is as for `open_keras`."""
     tf, place = _begin(path, device, threads)
     with tf.device(place):
@@ -90,7 +91,7 @@ def open_saved_model(path: Path, device: Device, threads: int) -> Predictor:
     return _predictor(tf, call, inputs, outputs, path, place, device, "tensorflow", keep=model)
 
 
-def _begin(path: Path, device: Device, threads: int) -> tuple[Any, str]:
+def _begin(path: Path, device: Device, threads: Threads) -> tuple[Any, str]:
     """Import TensorFlow and set what is of the process; return it, and its name for the device."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors: the rest is about how it was built
     try:
@@ -98,17 +99,7 @@ def _begin(path: Path, device: Device, threads: int) -> tuple[Any, str]:
     except ImportError as exc:
         reason = "" if getattr(exc, "name", None) == "tensorflow" else str(exc)
         raise FrameworkMissing(path.name, "TensorFlow", "scoring-engine[tensorflow]", "tensorflow", reason) from exc
-    threading = tf.config.threading
-    try:
-        threading.set_intra_op_parallelism_threads(threads)
-        threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError as exc:  # it has begun to work
-        if (begun := threading.get_intra_op_parallelism_threads()) != threads:
-            raise ConfigError(
-                f"{path.name} shall run on {threads} threads, and TensorFlow works in this process with"
-                f" {begun or 'as many as there are cores'}: load it before anything else uses TensorFlow, and every"
-                " file with the same number."
-            ) from exc
+    _set_threads(tf, threads, path)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         with suppress(RuntimeError):  # it has begun to work: whoever did that has decided
@@ -121,6 +112,24 @@ def _begin(path: Path, device: Device, threads: int) -> tuple[Any, str]:
     # TF32 keeps 10 bits of a mantissa: scores would differ from those of the CPU in the third digit.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     return tf, f"/GPU:{device.number}"
+
+
+def _set_threads(tf: Any, threads: Threads, path: Path) -> None:
+    threading = tf.config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(threads.count)
+        threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as exc:  # it has begun to work
+        begun = threading.get_intra_op_parallelism_threads()
+        if begun == threads.count:
+            return
+        told = (
+            f"TensorFlow works in this process with {begun or 'as many threads as there are cores'}, not with"
+            f" {threads.count}, which {path.name} shall run on: its threads are set by whoever uses it first."
+        )
+        if threads.is_asked:
+            raise ConfigError(f"{told} Load the file before that, and every file with the same number.") from exc
+        warnings.warn(told, RuntimeWarning, stacklevel=6)
 
 
 def _predictor(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import AssetInvalid, DeviceMissing, FrameworkMissing, NotBuilt
-from engine.inference.devices import Device
+from engine.inference.devices import Device, Threads
 from engine.inference.predictor import Array, Predictor, Tensor
 
 _FORCE_SAFE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -41,7 +41,7 @@ class UntypedTensor(Tensor):
         return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def open_torch(path: Path, device: Device, threads: int) -> Predictor:
+def open_torch(path: Path, device: Device, threads: Threads) -> Predictor:
     """Return a predictor; what is in the file decides, not its name.
 
     Raises
@@ -63,8 +63,10 @@ def open_torch(path: Path, device: Device, threads: int) -> Predictor:
         call, inputs, outputs = (_script if is_script else _program)(torch, opened, path, place)
 
     def run(arrays: Sequence[Array]) -> Sequence[Array]:
-        if torch.get_num_threads() != threads:  # of the process: other files, and the script, may want another number
-            torch.set_num_threads(threads)
+        if (
+            torch.get_num_threads() != threads.count
+        ):  # of the process: other files, and the script, may want another number
+            torch.set_num_threads(threads.count)
         with torch.inference_mode():
             # A frozen array cannot become a tensor without a warning, and is copied.
             tensors = [torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays]

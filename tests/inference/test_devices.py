@@ -7,7 +7,7 @@ import pytest
 from engine import inference
 from engine.errors import ConfigError, DeviceMissing
 from engine.inference import onnx_file
-from engine.inference.devices import read_devices, read_threads
+from engine.inference.devices import Threads, read_devices, read_threads
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +53,9 @@ def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 def test_threads_are_those_asked_for_or_those_of_the_variable_or_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_threads(None) == 1
+    assert read_threads(None) == Threads(1)
     monkeypatch.setenv("ENGINE_THREADS", "3")
-    assert (read_threads(None), read_threads(2)) == (3, 2)
+    assert (read_threads(None), read_threads(2)) == (Threads(3), Threads(2, is_asked=True))
     monkeypatch.setenv("ENGINE_THREADS", "0")
     with pytest.raises(ConfigError, match="at least one"):
         read_threads(None)
