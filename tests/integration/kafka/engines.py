@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from testbed.kafka import KafkaCluster
+from tests.integration.kafka.reading import PATIENCE_S, read_messages
 
-LIMIT_S = 90.0
-"""What anything may take on a machine that is busy with other things."""
+LIMIT_S = PATIENCE_S
 
 ROLLING = """\
 # engine.key.0: $key
@@ -154,46 +154,37 @@ class Reader:
 
     def __init__(self, kafka: KafkaCluster, topic: str) -> None:
         settings = {"group.id": "reader", "isolation.level": "read_committed", "enable.auto.commit": False}
-        self._consumer = Consumer({**kafka.client_settings, **settings, "enable.partition.eof": True})
+        self._consumer = Consumer({**kafka.client_settings, **settings})
         partitions = self._consumer.list_topics(topic, timeout=LIMIT_S).topics[topic].partitions
         self._consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-        self._n_partitions = len(partitions)
-        self._at_end: set[int] = set()
         self.records: list[tuple[int, bytes | None, Any]] = []
         """Partition, key and value of all that was read."""
 
     def poll(self, timeout_s: float = 0.1) -> None:
         """Read what is there."""
         for message in self._consumer.consume(1000, timeout_s):
-            partition, error = message.partition(), message.error()
-            assert partition is not None
-            if error is not None:
-                assert error.name() == "_PARTITION_EOF", error
-                self._at_end.add(partition)
-            else:
-                self._at_end.discard(partition)
-                self.records.append((partition, message.key(), json.loads(message.value() or b"null")))
+            assert message.error() is None, message.error()
+            self.records.append(_record(message))
 
     def until(self, n_records: int, engine: EngineProcess | None = None) -> list[tuple[int, bytes | None, Any]]:
         """Read until there are so many records; return all of them."""
         deadline = time.monotonic() + LIMIT_S
-        while len(self.records) < n_records:
-            said = engine.said if engine is not None else ""
-            assert time.monotonic() < deadline, f"{len(self.records)} of {n_records} records came\n{said}"
+        while (n_before := len(self.records)) < n_records:
             self.poll()
-        return self.records
-
-    def rest(self) -> list[tuple[int, bytes | None, Any]]:
-        """Read to the end of every partition; return all of it."""
-        deadline = time.monotonic() + LIMIT_S
-        while len(self._at_end) < self._n_partitions:
-            assert time.monotonic() < deadline, f"the ends of {self._n_partitions} partitions were not reached"
-            self.poll()
+            if len(self.records) > n_before:
+                deadline = time.monotonic() + LIMIT_S
+            elif time.monotonic() > deadline:
+                said = engine.said if engine is not None else ""
+                raise AssertionError(f"{n_before} of {n_records} records came, and then none for {LIMIT_S:g} s\n{said}")
         return self.records
 
     def close(self) -> None:
         """Let go."""
         self._consumer.close()
+
+
+def _record(message: Message) -> tuple[int, bytes | None, Any]:
+    return message.partition() or 0, message.key(), json.loads(message.value() or b"null")
 
 
 def by_key(records: Iterable[tuple[int, bytes | None, Any]]) -> dict[bytes | None, list[Any]]:
@@ -217,8 +208,4 @@ def rolled(records: Iterable[tuple[int, bytes | None, Any]]) -> dict[bytes | Non
 
 def read_all(kafka: KafkaCluster, topic: str) -> list[tuple[int, bytes | None, Any]]:
     """Return partition, key and value of all that is committed of a topic now."""
-    reader = Reader(kafka, topic)
-    try:
-        return reader.rest()
-    finally:
-        reader.close()
+    return [_record(message) for message in read_messages(kafka, topic)]

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from testbed.kafka import KafkaCluster
+from tests.integration.kafka.reading import read_values
 
 N_PARTITIONS = 3
 END_LIMIT_S = 90
@@ -24,21 +25,7 @@ def three() -> Iterator[KafkaCluster]:
 
 def values_in(cluster: KafkaCluster, topic: str) -> list[int]:
     """Return all committed values of a topic, sorted."""
-    consumer = Consumer(
-        cluster.client_settings | {"group.id": "look", "enable.partition.eof": True, "enable.auto.commit": False}
-    )
-    consumer.assign([TopicPartition(topic, each, 0) for each in range(N_PARTITIONS)])
-    values, n_ended = [], 0
-    while n_ended < N_PARTITIONS:
-        message = consumer.poll(END_LIMIT_S)
-        assert message is not None, "the topic has no end"
-        if (error := message.error()) is not None:
-            assert error.code() == KafkaError._PARTITION_EOF, error
-            n_ended += 1
-        else:
-            values.append(int(message.value()))
-    consumer.close()
-    return sorted(values)
+    return sorted(int(value or b"") for value in read_values(cluster, topic))
 
 
 @pytest.mark.timeout(300)

@@ -17,6 +17,7 @@ from engine.kafka.transaction import Transaction
 from engine.state.commits import Commit, Entry, Fence, InputFence, OutputFence, TaskFence
 from engine.state.sqlite import SqliteStore
 from testbed.kafka import KafkaCluster
+from tests.integration.kafka.reading import read_values
 from tests.integration.kafka.wire import Wire
 
 pytestmark = pytest.mark.integration
@@ -40,16 +41,6 @@ def kafka_behind(wire: Wire) -> Iterator[KafkaCluster]:
         cluster.create_topic("in")
         cluster.create_topic("out")
         yield cluster
-
-
-def values_of(connection: Connection, topic: str) -> list[bytes | None]:
-    consumer = Consumer(connection.consumer(**{"group.id": "reader", "enable.partition.eof": True}))
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found = []
-    while (message := consumer.poll(10)) is not None and message.error() is None:
-        found.append(message.value())
-    consumer.close()
-    return found
 
 
 @pytest.mark.parametrize("has_changelog", [True, False], ids=["with state", "without state"])
@@ -93,7 +84,7 @@ def test_a_commit_of_which_nobody_heard_is_what_the_brokers_made_of_it(
             return Commit(fence, entries, {2: [b"%d" % number]}, membership=consumer.consumer_group_metadata())
 
         log.commit(commit(1)).result()
-        before = values_of(connection, "out")
+        before = read_values(kafka_behind, "out")
         transaction.produce("out", name.encode(), partition=0)
         if is_true:
             log.commit(commit(2)).result()
@@ -102,7 +93,7 @@ def test_a_commit_of_which_nobody_heard_is_what_the_brokers_made_of_it(
                 log.commit(commit(2)).result()
         last = 2 if is_true else 1
         assert log.fence == commit(last).fence
-        assert values_of(connection, "out") == before + [name.encode()] * is_true
+        assert read_values(kafka_behind, "out") == before + [name.encode()] * is_true
         assert log.outputs(2).values == [b"%d" % number for number in range(1, last + 1)]
         if has_changelog:
             assert [entry.value for entry in log.entries()] == [b"%d" % last]

@@ -11,6 +11,10 @@ from testbed.kafka import KafkaCluster
 from tests.integration.kafka.engines import EngineProcess, Reader, Site, write
 
 
+SOON = {"topic.metadata.propagation.max.ms": 1000}
+"""A topic that is not there any more is one after a second: by default it is taken for one of which nobody has heard."""
+
+
 @pytest.fixture
 def site(tmp_path: Path, kafka: KafkaCluster) -> Iterator[Site]:
     site = Site(tmp_path, kafka)
@@ -24,7 +28,8 @@ def at_work(site: Site, kafka: KafkaCluster, topic, name: str) -> tuple[EnginePr
     source, output = topic(2), topic(2)
     write(kafka, source, [(0, b"k", n) for n in range(10)])
     script = site.script("n = 0\n\n\ndef action(x):\n    global n\n    n += 1\n    yield n\n")
-    engine = site.start("run", script, site.topic(source, Group=name, SkipToRecord="earliest"), site.topic(output))
+    streams = site.topic(source, Group=name, SkipToRecord="earliest", Config=SOON), site.topic(output, Config=SOON)
+    engine = site.start("run", script, *streams)
     reader = Reader(kafka, output)
     reader.until(10, engine)
     reader.close()

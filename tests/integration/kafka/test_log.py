@@ -22,6 +22,7 @@ from engine.state.commits import Answer, Commit, Entry, Fence, InputFence, Outpu
 from engine.state.sqlite import SqliteStore
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.conftest import MakeTopic
+from tests.integration.kafka.reading import read_messages
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +31,7 @@ class Bench:
     """A topic that is read, one that is written, a changelog and whoever commits."""
 
     def __init__(self, kafka: KafkaCluster, name: str, topic: MakeTopic, n_partitions: int = 2) -> None:
-        self.connection = Connection(kafka.bootstrap)
+        self._kafka, self.connection = kafka, Connection(kafka.bootstrap)
         self.name = name
         self.input, self.output = topic(n_partitions), topic(n_partitions)
         self.changelog = f"{name}-model-changelog"
@@ -86,18 +87,7 @@ class Bench:
 
     def outputs(self) -> list[tuple[int, bytes | None, bytes | None]]:
         """Return partition, key and value of all committed outputs, each partition in order."""
-        settings = {"group.id": f"{self.name}-reader", "enable.partition.eof": True}
-        consumer = Consumer(self.connection.consumer(**settings))
-        consumer.assign([TopicPartition(self.output, partition, 0) for partition in range(self.n_partitions)])
-        found, ends = [], 0
-        while ends < self.n_partitions:
-            message = consumer.poll(10)
-            assert message is not None
-            if message.error():
-                ends += 1
-            else:
-                found.append((message.partition(), message.key(), message.value()))
-        consumer.close()
+        found = [(one.partition() or 0, one.key(), one.value()) for one in read_messages(self._kafka, self.output)]
         return sorted(found, key=lambda one: one[0])
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from engine.kafka.transaction import Transaction
 from engine.state.commits import Commit, Entry, Fence, InputFence, TaskFence
 from engine.state.sqlite import SqliteStore
 from testbed.kafka import KafkaCluster
+from tests.integration.kafka.reading import read_values
 
 pytestmark = pytest.mark.integration
 
@@ -63,10 +64,4 @@ def test_commits_go_on_when_the_broker_was_killed_and_is_back(name: str, tmp_pat
         assert [entry.value for entry in log.entries()] == [b"%d" % number]
         log.close()
         consumer.close()
-        reader = Consumer(connection.consumer(**{"group.id": "reader", "enable.partition.eof": True}))
-        reader.assign([TopicPartition(target, 0, 0)])
-        found = []
-        while (message := reader.poll(10)) is not None and message.error() is None:
-            found.append(message.value())
-        reader.close()
-        assert found == [b"%d" % one for one in range(1, number + 1)]
+        assert read_values(kafka, target) == [b"%d" % one for one in range(1, number + 1)]

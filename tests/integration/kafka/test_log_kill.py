@@ -10,35 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from engine.state.sqlite import SqliteStore
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.conftest import MakeTopic
+from tests.integration.kafka.reading import read_values
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
 STEPS = ("prepare-open", "prepare-closed", "sent", "transacted", "fence-open", "fence-closed")
 N_COMMITS = 15
-
-
-def committed(kafka: KafkaCluster, topic: str) -> list[bytes | None]:
-    """Return the committed values of partition 0."""
-    consumer = Consumer(
-        {
-            **kafka.client_settings,
-            "group.id": "reader",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found = []
-    while (message := consumer.poll(10)) is not None and message.error() is None:
-        found.append(message.value())
-    consumer.close()
-    return found
 
 
 @pytest.mark.parametrize("kind", ["bound", "free", "stateless"])
@@ -64,7 +46,7 @@ def test_what_an_engine_commits_that_is_killed_at_every_step_is_there_once(
         )
         assert ran.returncode == (-signal.SIGKILL if step else 0), ran.stderr
     expected = [b"%d" % number for number in range(1, N_COMMITS + 1)]
-    assert committed(kafka, settings["output"]) == expected
+    assert read_values(kafka, settings["output"]) == expected
     with SqliteStore(tmp_path) as store:
         assert store.outputs(2).values == expected
         assert [reject.reason.encode() for reject in store.rejects()] == expected

@@ -9,7 +9,7 @@ from signal import SIGTERM
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -18,6 +18,7 @@ from testbed.kafka import KafkaCluster
 from testbed.registry import SchemaRegistry
 from tests.integration.kafka.conftest import MakeTopic
 from tests.integration.kafka.engines import LIMIT_S, Site
+from tests.integration.kafka.reading import read_messages
 from tests.stub_registry import StubRegistry
 
 OLD = {"type": "record", "name": "Price", "fields": [{"name": "n", "type": "int"}]}
@@ -83,21 +84,10 @@ class Topics:
 
     def consume(self) -> list[tuple[Message, Any]]:
         """Return all that is committed of the output, as messages and as a Python program reads them."""
-        settings = {"group.id": "reader", "isolation.level": "read_committed", "enable.partition.eof": True}
-        consumer = Consumer({**self._kafka.client_settings, **settings})
-        consumer.assign([TopicPartition(self.output, number, OFFSET_BEGINNING) for number in (0, 1)])
-        messages, n_ends = list[Message](), 0
-        while n_ends < 2:
-            for message in consumer.consume(1000, 1.0):
-                if message.error() is None:
-                    messages.append(message)
-                else:
-                    n_ends += 1
-        consumer.close()
         with SchemaRegistryClient({"url": self._url}) as client:
             reader = AvroDeserializer(client)
             found = []
-            for message in messages:
+            for message in read_messages(self._kafka, self.output):
                 context = SerializationContext(self.output, MessageField.VALUE, message.headers())
                 found.append((message, reader(message.value(), context)))
         return found

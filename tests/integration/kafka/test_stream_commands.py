@@ -281,7 +281,7 @@ def test_offsets_that_somebody_has_moved_are_told_and_either_holds(
 def test_offsets_without_state_are_moved_alone(desk: Desk, name: str, kafka: KafkaCluster) -> None:
     assert desk.seek("--group", name) == [(None, None)] * 3
     assert desk.seek("--group", name, "--to", "5") == [(5, None)] * 3
-    assert changelog_name(name, MODEL) not in kafka.admin().list_topics(timeout=30).topics
+    assert changelog_name(name, MODEL) not in kafka.admin().list_topics(timeout=90).topics
 
 
 def test_the_state_of_a_group_whose_name_goes_on_is_left_alone(desk: Desk, committed: Any, name: str) -> None:

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[3]
 def test_what_a_transaction_wrote_is_read_back(kafka: KafkaCluster, topic, name: str) -> None:
     made = topic(2)
     producer = Producer(kafka.client_settings | {"transactional.id": name})
-    producer.init_transactions(30)
+    producer.init_transactions(90)
     producer.begin_transaction()
     producer.produce(made, b"1.5", b"key", partition=1)
-    producer.commit_transaction(30)
+    producer.commit_transaction(90)
     consumer = Consumer(kafka.client_settings | {"group.id": name, "auto.offset.reset": "earliest"})
     consumer.subscribe([made])
-    message = consumer.poll(30)
+    message = consumer.poll(90)
     consumer.close()
     assert message is not None
     assert (message.partition(), message.key(), message.value()) == (1, b"key", b"1.5")
@@ -50,7 +50,7 @@ def test_a_broker_in_the_foreground_says_its_address_and_ends_with_a_signal(numb
         address = process.stdout.readline().strip()
         assert is_listening(address)
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(90) == 0
     assert not is_listening(address)
 
 

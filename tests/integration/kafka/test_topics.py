@@ -177,7 +177,7 @@ def test_a_reader_that_waits_is_woken_when_it_is_closed(connection: Connection, 
     thread = threading.Thread(target=wait)
     thread.start()
     reader.close()
-    assert ended.wait(30)
+    assert ended.wait(90)
     thread.join()
 
 
