@@ -274,7 +274,8 @@ class Jet:
 
     def submit(self, work: Work) -> None:
         """Send a batch; the answers come to the owner, in the order of the batches."""
-        parts = [Sent(0, work, start, stop, 0) for start, stop in work.spans(self.policy(work.slot))]
+        spans = work.spans(self.policy(work.slot)) if work.condemned else ((0, len(work.values)),)
+        parts = [Sent(0, work, start, stop, 0) for start, stop in spans]
         work.n_open, work.is_done = len(parts), not parts
         for part in parts:
             self._send_part(part)

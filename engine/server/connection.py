@@ -17,9 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from engine.log import get_logger
 from engine.server.data import form_score, score_query
+from engine.server.front import Front
 from engine.server.origin import check_sender
 from engine.server.problem import BodyTooLarge, InternalError, is_internal, problem_response
-from engine.server.service import Service
 
 _PATHS = (b"/score", b"/predict")
 # Of the headers these are looked at; a request with an Idempotency-Key may have to wait for another one.
@@ -34,15 +34,13 @@ class Scores:
 
     Parameters
     ----------
-    service : Service
-        Whose engine scores.
-    is_local_only : bool
-        Answer only what was meant for this machine; see `check_origin`.
+    front : Front
+        The application, which answers everything else.
     """
 
-    def __init__(self, service: Service, *, is_local_only: bool) -> None:
-        self.service, self.is_local_only = service, is_local_only
-        self.max_bytes = service.settings.max_record_bytes
+    def __init__(self, front: Front) -> None:
+        self.front, self.service, self.is_local_only = front, front.service, front.is_local_only
+        self.max_bytes = front.service.settings.max_record_bytes
         self._headers: list[tuple[bytes, bytes]] = []
         self._joined = b""
 
@@ -164,6 +162,7 @@ class Connection(HttpToolsProtocol):
             or self.flow.write_paused
             or parser.get_http_version() != "1.1"
             or parser.should_upgrade()
+            or self.scores.front.waits_for
         ):
             return False
         found: dict[bytes, bytes] = {}

@@ -52,8 +52,8 @@ class Client:
 class Serving:
     """A server in this loop."""
 
-    def __init__(self, engine: FakeEngine, server: uvicorn.Server, port: int) -> None:
-        self.engine, self.server, self._port = engine, server, port
+    def __init__(self, engine: FakeEngine, app: Any, server: uvicorn.Server, port: int) -> None:
+        self.engine, self.app, self.server, self._port = engine, app, server, port
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -88,7 +88,7 @@ def run(engine: FakeEngine, library: Library, settings: Settings, keep_alive_s: 
         app: Any = build_app(engine, library, settings, is_local_only=True)  # type: ignore[arg-type]  # has its verbs
         config = uvicorn.Config(
             app,
-            http=connections(Scores(app.service, is_local_only=True)),
+            http=connections(Scores(app)),
             lifespan="off",
             log_config=None,
             timeout_keep_alive=keep_alive_s,  # type: ignore[arg-type]  # what asyncio takes
@@ -99,7 +99,7 @@ def run(engine: FakeEngine, library: Library, settings: Settings, keep_alive_s: 
             server.lifespan = config.lifespan_class(config)
             await server.startup(sockets=[listener])
             await server.on_tick(0)
-            await scenario(Serving(engine, server, listener.getsockname()[1]))
+            await scenario(Serving(engine, app, server, listener.getsockname()[1]))
             await server.shutdown()
 
     return lambda scenario: asyncio.run(serve(scenario))
@@ -234,6 +234,20 @@ def test_a_body_may_come_in_chunks_at_once(run: Run) -> None:
             client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n2\r\n1\r\n1\r\n0\r\n\r\n")
             assert (await client.receive())[2] == b"42"
         assert n_called(serving.engine, "call") == 1
+
+    run(scenario)
+
+
+def test_nothing_is_scored_before_the_engine_is_awake(run: Run) -> None:
+    async def scenario(serving: Serving) -> None:
+        serving.app.waits_for = "The brokers do not answer."
+        async with serving.client() as client:
+            client.send(request(b"21"))
+            status, _, body = await client.receive()
+            assert (status, b"brokers" in body, serving.engine.calls) == (503, True, [])
+            serving.app.waits_for = ""
+            client.send(request(b"21"))
+            assert (await client.receive())[2] == b"42"
 
     run(scenario)
 
