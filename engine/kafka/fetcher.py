@@ -457,7 +457,7 @@ class Fetcher:
             # What is said of one consumer is nothing to the next.
             self._commands.put(lambda: self._meet(error) if self._consumer is consumer else None)
         else:
-            self._tell_trouble(str(broker_error("read from Kafka", error, self._connection.servers)))
+            self._tell_trouble(str(self._error(error)))
 
     def _tell_trouble(self, reason: str) -> None:
         if reason != self._trouble:

@@ -32,6 +32,9 @@ TIMEOUT_S = 10
 """After which the broker takes back a transaction that nobody ends: readers behind it wait no longer than that for an
 engine that is gone, and a commit takes milliseconds."""
 
+LOOK_S = 2.0
+"""How long records may be on their way before it is looked whether their topics are still there."""
+
 FENCED_S = 30
 """Two engines of one name shut each other out in turn, every few seconds; one that was frozen, or that came back from
 a machine that is gone, is shut out once."""
@@ -243,11 +246,14 @@ class Transaction:
             )
         # Otherwise commit_transaction flushes, and takes 100 ms in place of 3.
         with raising():
-            n_left = producer.flush(self._left_s())
+            n_left = producer.flush(min(self._left_s(), LOOK_S))
+        if n_left and self._undelivered is None:
+            self._look_for_topics()
+            with raising():
+                n_left = producer.flush(self._left_s())
         if self._undelivered is not None:
             raise KafkaException(self._undelivered[1])
         if n_left:
-            self._look_for_topics()
             raise KafkaException(timed_out(f"{n_left} records are still on the way"))
 
     def _look_for_topics(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ AGAIN_S = 30.0
 """How soon the same may be said again, where it comes and goes."""
 
 _UNREACHABLE = "No Kafka broker answers"
+_DETAIL = re.compile(r" \(.*\)(?=\.)")  # such as of which partition librdkafka says it
 
 
 class Waiting:
@@ -38,7 +40,7 @@ class Waiting:
         """Take what is waited for; empty for nothing any more."""
         self.reason = reason
         # Of brokers that do not answer there are as many reasons as ways to ask them.
-        state = _UNREACHABLE if reason.startswith(_UNREACHABLE) else reason
+        state = _UNREACHABLE if reason.startswith(_UNREACHABLE) else _DETAIL.sub("", reason)
         if state == self._state:
             return
         self._state = state

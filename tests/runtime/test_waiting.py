@@ -6,7 +6,8 @@ from engine.runtime.waiting import AGAIN_S, Waiting
 
 REFUSED = "No Kafka broker answers at a:1: Connection refused."
 DOWN = "No Kafka broker answers at a:1: 1/1 brokers are down."
-GONE = "Kafka: cannot read topic 'prices': there is no such topic."
+GONE = "Kafka: cannot read topic 'prices': there is no such topic. Create it."
+DETAILED = "Kafka: cannot read topic 'prices': there is no such topic (prices [0]: unknown (Local)). Create it."
 
 
 class Seconds:
@@ -22,7 +23,7 @@ def test_each_state_is_told_once_however_it_is_worded_and_however_often_it_comes
     clock = Seconds()
     waiting = Waiting("averages", clock)
     with capture_logs() as said:
-        for reason in (REFUSED, DOWN, REFUSED, "", REFUSED, "", GONE, DOWN, ""):
+        for reason in (REFUSED, DOWN, REFUSED, "", REFUSED, "", GONE, DETAILED, DOWN, ""):
             waiting.note(reason)
         clock.now_s += AGAIN_S
         waiting.note(DOWN)
