@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_TIMEOUT_S = 30.0  # it takes one or two; a loaded machine may need ten
-STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 90.0  # it takes one or two; a machine that does much else, tens
+STOP_TIMEOUT_S = 90.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 20
 PROGRAMS = Path(sys.executable).parent

@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 
 RECORDS_TYPE = "application/vnd.engine.records+msgpack"
-TIMEOUT_S = 30.0  # an engine that answers nothing for so long is stuck
+TIMEOUT_S = 90.0  # an engine that answers nothing for so long is stuck
 RETRY_S = 0.02  # how often a dead engine is tried again
 SEND_SIZES = (1, 7, 40, 3, 100)  # records in a request, in turn
 

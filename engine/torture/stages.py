@@ -274,7 +274,7 @@ class RestStage(ServedStage):
 class HttpStage(ServedStage):
     """``engine serve`` from a client that sends to a server that outputs are posted to."""
 
-    QUIET_S = 3.0  # an engine at work posted nothing for so long after everything was accepted: it has all come
+    QUIET_S = 20.0  # an engine at work posted nothing for so long after everything was accepted: it has all come
 
     def __init__(self, *args: Any, sink: Mapping[str, Any], **options: Any) -> None:
         port = free_port()

@@ -29,7 +29,7 @@ from engine.state.sqlite import Peek
 T = TypeVar("T")
 Counted = Callable[[], dict[str, int]]
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 MIB = 1 << 20
 LIMIT_BYTES = 16 * MIB  # of a record, unless the settings say otherwise
 LEG = {"type": "record", "name": "Leg", "fields": [{"name": "symbol", "type": "string"}]}

@@ -25,7 +25,7 @@ from engine.torture.victim import Victim
 SIZE = 4 << 20
 ROOM = 300_000  # what the ballast leaves
 N_RECORDS = 4_000
-WAIT_S = 60.0  # for what takes a second or two
+WAIT_S = 90.0  # for what takes a second or two
 SCRIPT = """
 import time
 

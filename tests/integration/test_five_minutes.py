@@ -74,7 +74,6 @@ def test_an_output_that_was_read_is_not_given_again(loaded: Server) -> None:
     assert loaded.run("model", "output").stdout == b""
 
 
-@pytest.mark.timeout(300)
 def test_the_demo_leaves_a_picture_and_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()

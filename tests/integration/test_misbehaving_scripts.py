@@ -17,7 +17,7 @@ from engine.client import Client
 from engine.errors import EngineError
 
 SCRIPTS = Path(__file__).parents[1] / "model_scripts"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 MEMORY = "400M"  # what Python with NumPy maps, twice over
 
 

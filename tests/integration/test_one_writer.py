@@ -40,7 +40,7 @@ def test_the_second_of_two_runs_into_one_file_is_refused_and_the_first_goes_on(t
         run = subprocess.Popen(
             [*command, "--resume", "a.jsons", "out.jsons"], cwd=tmp_path, env=environ, stderr=subprocess.DEVNULL
         )
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 90
         while not reached.exists():
             assert run.poll() is None
             assert time.monotonic() < deadline_s
@@ -62,5 +62,5 @@ def test_the_second_of_two_runs_into_one_file_is_refused_and_the_first_goes_on(t
     first = start()
     assert f"{out} failed: another process writes it" in refused("b.jsons", "out.jsons")
     go.touch()
-    assert first.wait(60) == 0
+    assert first.wait(90) == 0
     assert out.read_text() == "1\n2\n3\n4\n"

@@ -21,8 +21,8 @@ STEPS = ("cut", "state", "written", "synced", "sent", "transacted", "published")
 """The steps of a commit that is a transaction; those of the local store are met by the other cases."""
 
 PAUSE_S = 0.001  # what a record takes: a group of two is at work for ten seconds
-QUIET_MS = 3000
-"""Without a record for so long the engine that nobody hurts takes its input for over."""
+QUIET_MS = 500
+"""Without a record for so long, behind the end of every partition, the engine that nobody hurts is through."""
 
 SLOW_S, N_SLOW, N_HANGING = 1.5, 3, 2
 """Slow ones take longer than the shortest session, in which a member that does not poll is put out of its group."""

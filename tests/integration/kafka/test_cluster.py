@@ -28,7 +28,6 @@ def values_in(cluster: KafkaCluster, topic: str) -> list[int]:
     return sorted(int(value or b"") for value in read_values(cluster, topic))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["kill", "stop"])
 def test_nothing_is_lost_when_one_broker_of_three_goes_under_load(three: KafkaCluster, way: str) -> None:
     topic = three.create_topic(f"load-{way}", N_PARTITIONS)

@@ -8,7 +8,6 @@ from demo import kafka as demo
 from testbed.kafka import KafkaCluster
 
 
-@pytest.mark.timeout(300)
 def test_the_scores_of_a_killed_engine_are_those_of_an_undisturbed_one(
     kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

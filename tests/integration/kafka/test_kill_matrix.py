@@ -22,8 +22,6 @@ N_RECORDS = 2_000
 SEEDS = range(1, 6)
 """Of what is done to an engine with a promise broken, until it is found out; nearly always, the first time."""
 
-pytestmark = pytest.mark.timeout(600)  # half a minute each where nothing else runs
-
 
 @pytest.fixture
 def brokers(kafka: KafkaCluster) -> Iterator[Brokers]:

@@ -35,7 +35,6 @@ def leader_of(cluster: KafkaCluster, topic: str) -> int:
     return cluster.admin().list_topics(topic, timeout=60).topics[topic].partitions[0].leader
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("victim", ["input", "coordinator"])
 def test_a_broker_of_three_is_killed_under_load_and_no_record_is_lost_or_repeated(site, three, name, victim) -> None:
     source, output = (three.create_topic(f"{name}-{which}", N_PARTITIONS) for which in ("in", "out"))
