@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby, pairwise
 from typing import Any, TypeAlias
 
 from engine.errors import StreamError
@@ -57,21 +58,17 @@ class DatumEnvelope:
         """
         if self._size is not None:
             return self._split(data, self._size)
-        values: list[bytes] = []
-        ends: list[int] = []
+        stops: list[int] = []
+        whole = b""
         if not self._fault:
-            self._pending += data
-            start = 0
-            while start < len(self._pending) and (stop := self._find_end(start)) > start:
-                values.append(bytes(self._pending[start:stop]))
-                ends.append(self._end + stop)
-                start = stop
-            del self._pending[:start]
-            self._end += start
-        if self._fault and not values:
+            whole = b"".join((self._pending, data)) if self._pending else data
+            self._walk(whole, stops)
+            self._pending = bytearray(whole[stops[-1] :] if stops else whole)
+        if self._fault and not stops:
             raise StreamError(self._fault)
-        self.ends = ends
-        return values
+        self.ends = [self._end + stop for stop in stops]
+        self._end += stops[-1] if stops else 0
+        return [whole[start:stop] for start, stop in pairwise((0, *stops))]
 
     def _split(self, data: bytes, size: int) -> Joined:
         """Return the records where all are of one size, without a look at any of them."""
@@ -104,20 +101,24 @@ class DatumEnvelope:
         """Go on with the datum begun. A stream that is broken there is found out again."""
         self._pending, self._fault, self.ends = bytearray(saved), "", ()
 
-    def _find_end(self, start: int) -> int:
-        """Return the place behind the datum that begins at `start`, or `start` when it is not whole or not there."""
+    def _walk(self, data: bytes, stops: list[int]) -> None:
+        """Add the place behind each datum, from the first byte on, up to one that is not whole or not there."""
+        skip, add, start, size = self._skip, stops.append, 0, len(data)
         try:
-            stop = self._skip(self._pending, start)
+            while start < size:
+                stop = skip(data, start)
+                if stop > size:
+                    raise IndexError(stop)  # noqa: TRY301  as if it had been looked for there
+                if stop == start:
+                    self._break(start, "the schema's values take no bytes, so that nothing tells them apart")
+                    return
+                add(stop)
+                start = stop
         except IndexError:
-            if len(self._pending) - start > self._max_record_bytes:
+            if size - start > self._max_record_bytes:
                 self._break(start, f"a record is longer than {self._max_record_bytes} bytes")
-            return start
         except (ValueError, RecursionError) as exc:
             self._break(start, str(exc))
-            return start
-        if stop == start:
-            self._break(start, "the schema's values take no bytes, so that nothing tells them apart")
-        return stop
 
     def _break(self, start: int, reason: str) -> None:
         self._fault = f"The stream is not avro-binary from byte {self._end + start} on: {reason}."
@@ -133,7 +134,11 @@ def _skip_of(schema: Any, named: dict[str, _Skip]) -> _Skip:
         case "record" | "error":
             fields: list[_Skip] = []
             named[schema["name"]] = _skip_each(fields)
-            fields += (_skip_of(field["type"], named) for field in schema["fields"])
+            types = [field["type"] for field in schema["fields"]]
+            for is_sized, group in groupby(types, lambda type_: _size_of(type_) is not None):
+                members = list(group)
+                skips = [_skip_of(type_, named) for type_ in members]  # which names what the others refer to
+                fields += [_skip_fixed(sum(_size_of(type_) or 0 for type_ in members))] if is_sized else skips
             return named[schema["name"]]
         case "enum":
             return named.setdefault(schema["name"], _skip_enum(len(schema["symbols"])))
@@ -182,10 +187,13 @@ def _read_long(data: bytes | bytearray, at: int) -> tuple[int, int]:
 
 
 def _skip_long(data: bytes | bytearray, at: int) -> int:
-    return _read_long(data, at)[1]
+    return at + 1 if data[at] < 128 else _read_long(data, at)[1]
 
 
 def _skip_bytes(data: bytes | bytearray, at: int) -> int:
+    byte = data[at]
+    if byte < 128 and not byte & 1:  # a length below 64
+        return at + 1 + (byte >> 1)  # whoever goes on there finds out whether there is so much
     size, at = _read_long(data, at)
     if size < 0:
         raise ValueError(f"a length is {size}")
@@ -199,7 +207,13 @@ def _past(data: bytes | bytearray, stop: int) -> int:
 
 
 def _skip_fixed(size: int) -> _Skip:
-    return lambda data, at: _past(data, at + size)
+    def skip(data: bytes | bytearray, at: int) -> int:
+        stop = at + size
+        if stop > len(data):
+            raise IndexError(stop)
+        return stop
+
+    return skip
 
 
 def _skip_enum(n_symbols: int) -> _Skip:
