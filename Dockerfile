@@ -37,7 +37,9 @@ FROM ${BASE}
 # hadolint ignore=DL3008
 RUN { command -v tini >/dev/null \
       || { apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*; }; } \
- && useradd --system --uid 10001 --home-dir /var/lib/engine --create-home engine
+ && groupadd --system --gid 10001 engine \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/engine --no-create-home engine \
+ && install -d -o 10001 -g 10001 /var/lib/engine
 COPY --from=build /opt/engine /opt/engine
 # ENGINE_IMAGE says that this is a container: see docs/images.md for what the engine does then by itself.
 ENV PATH=/opt/engine/bin:$PATH \

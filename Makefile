@@ -40,11 +40,12 @@ lint: .venv/installed
 unit: .venv/installed
 	$(RUN) -m pytest -q -m "not integration"
 
-# Kafka and the schema registry for the tests, into the user's cache. Java and Maven are installed where that is allowed;
-# where they cannot be had, the tests that need them say so and are skipped.
+# Kafka, the schema registry and a Debian for images, into the user's cache. Java, Maven, buildah and debootstrap are
+# installed where that is allowed; where they cannot be had, the tests that need them say so and are skipped.
 testbed: .venv/installed
-	@command -v mvn >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
-		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends maven >/dev/null; }
+	@{ command -v mvn && command -v buildah && command -v debootstrap; } >/dev/null || \
+		test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends maven buildah debootstrap >/dev/null; }
 	@$(RUN) -m testbed fetch || echo "Tests that need these servers will be skipped."
 
 bench: .venv/installed  ## Measure what a record costs; the figures of this machine land in benchmarks/results/local/

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from testbed.broker import kafka_jars
 from testbed.errors import TestbedError
+from testbed.images import fetch_debian
 from testbed.kafka import KafkaCluster, quicken
 from testbed.registry import SchemaRegistry, registry_folder
 from testbed.serde import serde_classes
@@ -33,8 +35,11 @@ def _registry(_: argparse.Namespace) -> None:
 
 
 def _fetch(_: argparse.Namespace) -> None:
-    for fetched in (kafka_jars(), registry_folder(), serde_classes(), quicken()):
-        print(fetched)
+    with ThreadPoolExecutor() as beside:  # a Debian takes a minute, mostly of waiting for the network
+        debian = beside.submit(fetch_debian)
+        for fetched in (kafka_jars(), registry_folder(), serde_classes(), quicken()):
+            print(fetched)
+        print(debian.result())
 
 
 def main() -> int:

@@ -35,12 +35,22 @@ class MavenMissing(NotToBeHad):
         )
 
 
-class FetchFailed(NotToBeHad):
-    """Maven could not fetch the jars."""
+class BuilderMissing(NotToBeHad):
+    """Images cannot be built on this machine."""
 
-    def __init__(self, what: str, folder: Path, said: str) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(
-            f"Maven could not fetch {what}: {said} It is needed once, then it is in {folder}. "
+            f"Images are built and run with buildah on a Debian that debootstrap fetches, as root: {reason}. "
+            "Install both: `apt-get install buildah debootstrap`."
+        )
+
+
+class FetchFailed(NotToBeHad):
+    """What a server is made of could not be fetched."""
+
+    def __init__(self, what: str, folder: Path, said: str, *, who: str = "Maven") -> None:
+        super().__init__(
+            f"{who} could not fetch {what}: {said} It is needed once, then it is in {folder}. "
             "Try again with a network, or name a folder that has it with ENGINE_TESTBED."
         )
 

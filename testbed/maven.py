@@ -59,14 +59,14 @@ def fetch(name: str, artifacts: Sequence[str], *, is_whole: bool = False) -> Pat
     folder = cache_folder() / name
     if folder.is_dir():
         return folder
-    with _alone(folder):
+    with alone(folder):
         if not folder.is_dir():  # another process may have brought it while this one waited
             _bring(name, artifacts, folder, is_whole)
     return folder
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, however it ends."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:

@@ -190,10 +190,10 @@ def inspect_image(name: str, builder: str | None, form: str) -> None:
 
 @image.command(hidden=True)
 @click.argument("model")
-@click.option("--library", "folder", type=_folder, required=True)
 @click.option("--lock", type=_file, required=True)
 @click.option("--cache", type=_folder, required=True)
-def prepare(model: str, folder: Path, lock: Path, cache: Path) -> None:
+@pass_desk
+def prepare(desk: Desk, /, model: str, lock: Path, cache: Path) -> None:
     """Build the environment of MODEL inside an image that is being built."""
     import subprocess
 
@@ -201,7 +201,7 @@ def prepare(model: str, folder: Path, lock: Path, cache: Path) -> None:
     from engine.runtime.environment import build_environment, import_path
 
     os.environ["UV_CONSTRAINT"] = str(lock.absolute())
-    stored = Library(folder).attachments(model)
+    stored = Library(desk.library or Path()).attachments(model)
     with tempfile.TemporaryDirectory(prefix="engine-prepare-") as work:
         for attachment in stored.list():
             unpack(stored.locate(attachment), Path(work))
