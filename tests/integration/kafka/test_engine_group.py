@@ -7,11 +7,8 @@ import pytest
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.engines import ROLLING, Reader, Site, by_key, read_all, rolled, write
 
-FAST = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
-"""The shortest session that a broker allows: an engine that is gone is noticed soon."""
-
-SLOWLY = ROLLING.replace("n_seen += 1", "n_seen += 1\n    time.sleep(0.001)").replace("from", "import time\nfrom", 1)
-"""As `ROLLING`, and busy for a while: whatever comes finds records in work."""
+FAST = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+"""A short session: an engine that is gone is noticed soon."""
 
 PROTOCOLS = [pytest.param(FAST, id="classic"), pytest.param({"group.protocol": "consumer"}, id="new")]
 
@@ -36,6 +33,28 @@ def pair(site, source, output, group, wait_ms=3000, **fields):
 def endless(site, source, output, group, config=FAST):
     first = site.topic(source, Group=group, SkipToRecord="earliest", Config=config)
     return first, site.topic(output, Config=config)
+
+
+class Slowness:
+    """Makes a script as `ROLLING` that is busy with each record until it is told to hurry.
+
+    So whatever comes finds records in work, however fast the machine is, and what is left then takes no time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._marker = folder / "slow"
+        self._marker.touch()
+        pause = f"n_seen += 1\n    if os.path.exists({str(self._marker)!r}):\n        time.sleep(0.001)"
+        self.script = "import os\nimport time\n" + ROLLING.replace("n_seen += 1", pause)
+
+    def end(self) -> None:
+        """Take no time any more."""
+        self._marker.unlink()
+
+
+@pytest.fixture
+def slowness(tmp_path: Path) -> Slowness:
+    return Slowness(tmp_path)
 
 
 @pytest.mark.parametrize("config", [{}, {"group.protocol": "consumer"}], ids=["classic", "new"])
@@ -79,9 +98,11 @@ def test_windows_by_message_key_go_on_where_a_killed_engine_had_committed(site, 
 
 
 @pytest.mark.parametrize("config", PROTOCOLS)
-def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves(site, kafka, topic, name, config):
+def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves(
+    site, kafka, topic, name, config, slowness
+):
     source, output = topic(4), topic(4)
-    script, streams = site.script(SLOWLY), endless(site, source, output, name, config)
+    script, streams = site.script(slowness.script), endless(site, source, output, name, config)
     records = prices(30_000)
     reader = Reader(kafka, output)
 
@@ -95,6 +116,7 @@ def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves
     reader.until(n_before + 2000, second)
     second.send(SIGINT)
     assert second.wait() == 130, second.said
+    slowness.end()
     write(kafka, source, records[20_000:])
     reader.until(30_000, first)
     reader.close()
@@ -107,9 +129,11 @@ def test_state_moves_with_its_partitions_when_an_engine_comes_and_when_it_leaves
     assert sorted(restored) == sorted([0, 1, 2, 3, *(event["task"] for event in second.events("task.restored"))])
 
 
-def test_an_engine_that_was_stopped_and_wakes_up_writes_nothing_of_what_another_one_has(site, kafka, topic, name):
+def test_an_engine_that_was_stopped_and_wakes_up_writes_nothing_of_what_another_one_has(
+    site, kafka, topic, name, slowness
+):
     source, output = topic(2), topic(2)
-    script, streams = site.script(SLOWLY), endless(site, source, output, name)
+    script, streams = site.script(slowness.script), endless(site, source, output, name)
     records = prices(6000, n_partitions=2)
     reader = Reader(kafka, output)
 
@@ -122,6 +146,7 @@ def test_an_engine_that_was_stopped_and_wakes_up_writes_nothing_of_what_another_
     n_before = len(reader.records)
     reader.until(n_before + 500, heir)
     zombie.send(SIGCONT)
+    slowness.end()
     write(kafka, source, records[4000:])
     reader.until(6000, heir)
     reader.close()
@@ -131,8 +156,8 @@ def test_an_engine_that_was_stopped_and_wakes_up_writes_nothing_of_what_another_
 
 def test_a_model_that_takes_longer_than_the_poll_interval_keeps_its_partitions(site, kafka, topic, name):
     source, output = topic(1), topic(1)
-    config = FAST | {"max.poll.interval.ms": 6000}
-    script = site.script("import time\n\n\ndef action(x):\n    time.sleep(3)\n    yield x\n")
+    config = FAST | {"max.poll.interval.ms": 3000}
+    script = site.script("import time\n\n\ndef action(x):\n    time.sleep(1.5)\n    yield x\n")
     streams = endless(site, source, output, name, config)
     write(kafka, source, [(0, None, i) for i in range(4)])
 
