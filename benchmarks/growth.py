@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.goals import below, print_goals
+from benchmarks.goals import batch_of, below, print_goals
 from benchmarks.measuring import LOCAL, interleave, machine, print_table, save, spread
 from benchmarks.peers.graph import open_scorer
 from benchmarks.peers.servers import unpack_model
-from benchmarks.ticks import Array, Runs, Ticks, Took, check, read_doubles
+from benchmarks.ticks import Array, Runs, Ticks, Took, check, read_doubles, total
 
 N_KEYS = (20, 1000)
 SIZES = {"mean": (10_000, 100_000, 1_000_000), "lstm": (2_000, 8_000, 32_000)}
@@ -77,6 +77,7 @@ def measure_part(part: str, sizes: Sequence[int], n_rounds: int, folder: Path) -
             "n_keys": case.n_keys,
             "n_records": case.n_records,
             "is_verified": True,
+            "mean_batch": total(case.took).mean_batch,
             "seconds": spread(seconds[f"{case.n_keys}-{case.n_records}"]),
             "us": spread([s / case.n_records * 1e6 for s in seconds[f"{case.n_keys}-{case.n_records}"]]),
         }
@@ -129,8 +130,9 @@ def show(results: Mapping[str, Any]) -> None:
             is_first = nth == 0 or cases[nth - 1]["n_keys"] != case["n_keys"]
             further = "-" if is_first else f"{further_us(cases[nth - 1], case):.2f}"
             what = f"{case['n_keys']:,} keys, {case['n_records']:,} records"
-            rows.append((what, *(case["us"][key] for key in ("median", "min", "max")), further))
-        print_table(f"{part}, from file to file", ("what", "us/record", "lowest", "highest", "us/further record"), rows)
+            rows.append((what, *(case["us"][key] for key in ("median", "min", "max")), further, batch_of(case)))
+        head = ("what", "us/record", "lowest", "highest", "us/further record", "mean batch")
+        print_table(f"{part}, from file to file", head, rows)
     print_goals(results["goals"])
 
 
