@@ -9,6 +9,7 @@ from typing import Any
 from engine.codecs.avro_reader import ReaderCompiler, Unreadable
 from engine.codecs.avro_writer import WriterCompiler
 from engine.codecs.compiled import CompiledCodec, SchemaPair, one_by_one
+from engine.codecs.direct import direct_writer
 from engine.codecs.flat import Flat, ReadBatch, WriteBatch
 from engine.errors import DecodeError, EncodeError
 from engine.schema import Extras, Schema, validator
@@ -45,10 +46,12 @@ def datum_writer(schemas: SchemaPair, extras: Extras, encoding: str, prefix: byt
         except RecursionError as exc:
             raise EncodeError(encoding, "it is nested too deeply") from exc
 
-    flat = Flat.of(schemas.stream.root) if schemas.stream == schemas.model else None
-    if flat is None:
+    if schemas.stream != schemas.model:
         return write
-    return _write_double(write, prefix) if schemas.stream.root.kind == "double" else flat.writer(write, prefix)
+    if schemas.stream.root.kind == "double":
+        return _write_double(write, prefix)
+    flat = Flat.of(schemas.stream.root)
+    return flat.writer(write, prefix) if flat is not None else direct_writer(schemas.stream.root, write, prefix)
 
 
 def batch_writer(schemas: SchemaPair, prefix: bytes = b"") -> WriteBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +19,22 @@ FLAT = {
     "boolean": st.booleans(),
     "fixed": st.binary(min_size=3, max_size=3),
 }
+OTHERS = {
+    "null": st.none(),
+    "int": st.sampled_from([0, 63, 64, -64, -65, (1 << 31) - 1, -(1 << 31)]) | st.integers(-(1 << 31), (1 << 31) - 1),
+    "long": st.integers(-(1 << 63), (1 << 63) - 1),
+    "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=70),
+    "bytes": st.binary(max_size=70),
+    "enum": st.sampled_from(["a", "b"]),
+}
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.just(1 << 1100), FLOATS, st.text(max_size=3), st.binary(max_size=4)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([1 << 1100, 1 << 31, 1 << 63, "\ud800", "a", np.float64(0.5), np.int64(3), np.True_, np.str_("b")]),
+    FLOATS,
+    st.text(max_size=3),
+    st.binary(max_size=4),
 )
 
 
@@ -51,6 +66,28 @@ def flat(draw):
     if draw(st.booleans()):
         fields[-1]["default"] = {"double": 1.5, "float": 2, "boolean": True, "fixed": "abc"}[kinds[-1]]
     good = {field["name"]: FLAT[kind] for field, kind in zip(fields, kinds, strict=True)}
+    odd = {name: values | ODD for name, values in good.items()} | {"extra": ODD}
+    return (
+        {"type": "record", "name": "r", "fields": fields},
+        st.fixed_dictionaries(good),
+        st.fixed_dictionaries({}, optional=odd) | ODD,
+    )
+
+
+@st.composite
+def mixed(draw):
+    """As `flat`, for records of which the fields have any length, and some are optional."""
+    kinds = FLAT | OTHERS
+    chosen = draw(st.lists(st.tuples(st.sampled_from(list(kinds)), st.sampled_from(["", "first", "last"])), max_size=6))
+    fields, good = [], {}
+    for index, (kind, null) in enumerate(chosen):
+        type_ = (
+            {"type": "enum", "name": f"e{index}", "symbols": ["a", "b"]} if kind == "enum" else named(kind, f"t{index}")
+        )
+        is_optional = bool(null) and kind != "null"
+        union = ["null", type_] if null == "first" else [type_, "null"]
+        fields.append({"name": f"f{index}", "type": union if is_optional else type_})
+        good[f"f{index}"] = (st.none() | kinds[kind]) if is_optional else kinds[kind]
     odd = {name: values | ODD for name, values in good.items()} | {"extra": ODD}
     return (
         {"type": "record", "name": "r", "fields": fields},
@@ -148,8 +185,8 @@ def test_any_values_are_written_at_once_as_one_by_one(encoding, case, data):
     assert codec.extra_fields == n_extra
 
 
-@given(case=flat(), data=st.data())
-def test_a_flat_record_is_written_as_it_is_inside_another_type(case, data):
+@given(case=flat() | mixed(), data=st.data())
+def test_a_record_is_written_as_it_is_inside_another_type(case, data):
     """What is written in one piece is what the parts give: an array's items go the way of each field by itself."""
     source, good, odd = case
     codec = open_codec("avro-binary", parse_schema(source))
