@@ -74,7 +74,7 @@ class Buildah:
     def build(self, context: Path, tag: str, *options: str, **arguments: str) -> None:
         """Build a Dockerfile, with build arguments by name; its layers are the same for the same files."""
         given = [f"--build-arg={name}={text}" for name, text in arguments.items()]
-        fixed = ["--layers", "--pull-never", "--format", "docker", "--timestamp", "0"]
+        fixed = ["--layers", "--force-rm", "--pull-never", "--format", "docker", "--timestamp", "0"]
         self.call("build", "-q", *fixed, *self.build_options, *options, *given, "-t", tag, str(context))
 
 

@@ -98,9 +98,12 @@ class PodmanBuilder(DockerBuilder):
     name: ClassVar[str] = "podman"
 
     def build_command(self, folder: Path, tag: str, epoch_s: int, secret: Path | None) -> list[str]:
-        """See `Builder`. Docker's format, since OCI's knows no health check."""
+        """See `Builder`. Docker's format, since OCI's knows no health check.
+
+        The container of a step that failed goes, too: buildah would keep it, and with it the secret.
+        """
         given = ["--secret", f"id=netrc,src={secret}"] if secret else []
-        fixed = ["--layers", "--format", "docker", "--timestamp", str(epoch_s)]
+        fixed = ["--layers", "--force-rm", "--format", "docker", "--timestamp", str(epoch_s)]
         return [*self.command, "build", *fixed, "-t", tag, *given, str(folder)]
 
 

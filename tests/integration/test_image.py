@@ -169,6 +169,11 @@ def test_an_image_scores_by_itself_survives_a_kill_and_drains(
         assert health == "ok"
         assert it.container.stop() == 0
         assert "server.stopped" in it.container.said
+        # A read-only root would have done: buildah has none.
+        root = it.container.buildah.call("mount", it.container.name)
+        command = ["find", ".", "-xdev", "-uid", str(USER), "-not", "-path", "./tmp/*"]
+        found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        assert found.stdout.split() == ["./var/lib/engine"]
 
 
 def test_without_a_volume_that_can_be_written_it_scores_and_says_what_is_lost(
