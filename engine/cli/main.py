@@ -34,6 +34,7 @@ VERBS = {
     "state": "engine.cli.state:state",
     "rejects": "engine.cli.rejects:rejects",
     "image": "engine.cli.image:image",
+    "inference": "engine.cli.inference:inference",
     "completion": "engine.cli.completion:completion",
 }
 

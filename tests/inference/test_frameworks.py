@@ -76,3 +76,20 @@ def test_every_format_gives_the_same_scores_and_what_is_no_model_is_refused(tmp_
     # The exported files, in this environment, where neither framework is.
     for name in ("from_keras.onnx", "from_torch.onnx"):
         assert inference.load(tmp_path / name).is_batchable
+
+
+@pytest.mark.parametrize(("name", "n_exported"), [("keras_networks.py", 11), ("torch_networks.py", 12)])
+def test_usual_networks_are_exported_and_others_refused_by_what_they_have(
+    tmp_path: Path, name: str, n_exported: int
+) -> None:
+    told = run_program(name, tmp_path)
+    assert told.pop("files left") == []
+    exported = dict(list(told.items())[:n_exported])
+    assert {network: distance for network, distance in exported.items() if not isinstance(distance, float)} == {}
+    assert max(exported.values()) < 1e-5
+    refused = {reason: sentence for reason, sentence in told.items() if reason not in exported}
+    assert [
+        (reason, sentence)
+        for reason, sentence in refused.items()
+        if not str(sentence).startswith("AssetInvalid: ") or reason not in sentence
+    ] == []
