@@ -103,7 +103,7 @@ def judge(part: str, cases: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, A
             GROWTH,
         )
         costs = [further_us(*pair) for pair in itertools.pairwise(sizes)]
-        if len(costs) > 1 and costs[0] > 0:
+        if len(costs) > 1 and min(costs) > 0:  # else the runs are too short to tell
             yield below(f"{name}, the last further ones / the first", costs[-1] / costs[0], GROWTH)
     few, many = (sizes[-1] for sizes in by_keys.values())
     ratio = statistics.median(b / a for a, b in zip(few["us"]["rounds"], many["us"]["rounds"], strict=True))
