@@ -192,7 +192,7 @@ class Batcher:
             runs = self._more(max(0.0, deadline_s - time.perf_counter()) if deadline_s else 0.0)
             if not runs:
                 return None
-            self._runs.extend(runs)
+            self._runs.extend(run for run in runs if run.frame.is_synchronous or not self._is_halted)
 
     def _admit(self, action: Action) -> None:
         """Decode a record, and have it begin, or wait for those before it of its key."""

@@ -252,7 +252,6 @@ class Worker:
         self._memory.forget(tasks)
 
     def _commit(self, body: memoryview) -> None:
-        self._predictors.report()
         frames = ChangedFrames(self._send, unpack_message(body))
         frames.finish(self._memory.commit(frames.put))
 
@@ -281,6 +280,7 @@ class Worker:
         answer.fail(index, "action", self._explained(answer, index, exc))
 
     def _take(self, body: memoryview) -> None:
+        """Score a batch, together with those behind it where that makes predictions of many records one."""
         batch = BatchFrame.unpack(body)
         batcher = self._batcher
         if batcher is None or not batcher.is_useful or batch.is_careful:
@@ -293,7 +293,6 @@ class Worker:
                 self._score_together([batch, *batches])
             else:
                 self._score(batch)
-        self._predictors.report_now_and_then()
 
     def _behind(self, wait_s: float = 0.0) -> list[BatchFrame]:
         return [BatchFrame.unpack(body) for body in self._more(wait_s)]
@@ -303,16 +302,15 @@ class Worker:
         assert self._batcher is not None  # noqa: S101 - asked by who calls this
         careful: list[BatchFrame] = []
 
-        def more(wait_s: float) -> list[Run]:
-            if careful:
-                return []
-            batches = self._behind(wait_s)
+        def runs_of(batches: list[BatchFrame]) -> list[Run]:
             at = next((index for index, batch in enumerate(batches) if batch.is_careful), len(batches))
             careful.extend(batches[at:])
             return [run for batch in batches[:at] if (run := self._run(batch)) is not None]
 
-        runs = [run for batch in batches if (run := self._run(batch)) is not None]
-        self._is_halted |= self._batcher.score(runs, more)
+        def more(wait_s: float) -> list[Run]:
+            return [] if careful else runs_of(self._behind(wait_s))
+
+        self._is_halted |= self._batcher.score(runs_of(batches), more)
         for batch in careful:
             self._score(batch)
 

@@ -28,6 +28,7 @@ def predict(rows):
     return rows * 2
 
 """
+STOPPING = {"encoding": "json", "schema": None, "tagged_unions": False, "on_error": "stop"}
 ROLLING = (
     PREDICT
     + """
@@ -45,6 +46,10 @@ def talk(folder: Path, source: str, **options: Any) -> Conversation:
     conversation = Conversation(folder, source.replace("calls = []", "calls = []\n# engine.shared: calls"), **options)
     conversation.outputs(pack_message(Kind.BEGIN, 1))
     return conversation
+
+
+def bodies_of(*frames: bytes) -> list[memoryview]:
+    return [body for frame in frames for _, body in FrameReader().feed(frame)]
 
 
 def calls_of(conversation: Conversation) -> list[int]:
@@ -71,8 +76,7 @@ def test_a_batch_is_predicted_in_batches_of_the_largest_size(tmp_path: Path) -> 
 
 def test_batches_that_wait_in_the_pipe_are_predicted_together(tmp_path: Path) -> None:
     frames = [BatchFrame(n, 0, n, [str(n).encode()], is_synchronous=True).pack() for n in range(2, 6)]
-    bodies = [body for frame in frames for _, body in FrameReader().feed(frame)]
-    arrived = [bodies]
+    arrived = [bodies_of(*frames)]
     conversation = talk(tmp_path, ROLLING, more=lambda _wait_s: arrived.pop() if arrived else [])
     answers = conversation.ask(BatchFrame(1, 0, 1, [b"1"], is_synchronous=True).pack())
     frames_out = [OutputFrame.unpack(body) for kind, body in answers if kind is Kind.OUTPUT]
@@ -237,9 +241,6 @@ def test_a_record_that_cannot_be_read_or_written_fails_among_the_others(tmp_path
     ]
 
 
-STOPPING = {"encoding": "json", "schema": None, "tagged_unions": False, "on_error": "stop"}
-
-
 def committed(conversation: Conversation) -> dict[tuple[bytes, str], bytes]:
     entries = [
         entry
@@ -287,7 +288,7 @@ def action(x):
 def test_somebody_who_waits_is_answered_although_the_jet_has_stopped(tmp_path: Path) -> None:
     source = PREDICT + "n = 0\ndef action(x):\n    global n\n    n += 1\n    yield [n, float(predict(1 / x))]\n"
     frame = BatchFrame(3, 0, 7, [b"1", b"2"], is_synchronous=True).pack()
-    arrived = [[body for _, body in FrameReader().feed(frame)]]
+    arrived = [bodies_of(frame)]
     conversation = talk(tmp_path, source, coding=STOPPING, more=lambda _wait_s: arrived.pop() if arrived else [])
     outputs = conversation.score(1, 0, 4)
     assert outputs == [(1, [1, 2.0]), (1, [3, 2.0]), (1, [4, 1.0])]
@@ -324,9 +325,22 @@ def action(x):
 
 
 def test_batches_that_were_in_work_when_a_jet_ended_are_scored_one_by_one(tmp_path: Path) -> None:
-    conversation = talk(tmp_path, ROLLING)
+    arrived = [bodies_of(BatchFrame(n, 0, 10 + n, [b"1", b"2"], is_careful=n < 4).pack()) for n in (4, 3, 2)]
+    conversation = talk(tmp_path, ROLLING, more=lambda _wait_s: arrived.pop() if arrived else [])
     assert len(conversation.score(*range(6), is_careful=True)) == 6
     assert calls_of(conversation) == [1] * 6
+    assert len(conversation.score(1, 2, 3)) == 5  # with the batch behind it, which is scored with care
+    assert calls_of(conversation)[6:] == [3, 1, 1]
+    assert len(conversation.score(1, is_synchronous=True)) == 3
+    assert calls_of(conversation)[9:] == [1, 1, 1]
+
+
+def test_batches_behind_a_record_that_stops_the_jet_are_not_scored(tmp_path: Path) -> None:
+    source = PREDICT + "def action(x):\n    return float(predict(1 / x))\n"
+    later = [bodies_of(BatchFrame(2, 0, 9, [b"1"]).pack()), bodies_of(BatchFrame(3, 0, 10, [b"2"]).pack())]
+    conversation = talk(tmp_path, source, coding=STOPPING, more=lambda _wait_s: later.pop(0) if later else [])
+    assert conversation.score(1, 0, 2) == [(1, 2.0)]
+    assert [answer.batch for answer in conversation.answers] == [1]
 
 
 def test_a_predictor_that_takes_any_number_of_rows_is_batched_by_itself(tmp_path: Path) -> None:
@@ -356,10 +370,8 @@ def action(x):
     conversation = talk(tmp_path, source)
     assert conversation.score(*sizes) == [(1, [4.0 * n * n, 2.0 * n * (n + 1)]) for n in sizes]
     assert conversation.worker._module.rows == [37, 41, 100, 2]
-    reports = [
-        unpack_message(body) for kind, body in conversation.ask(pack_message(Kind.COMMIT, 1)) if kind is Kind.PREDICTORS
-    ]
-    assert reports[-1][0]["n_rows"] == sum(sizes)
+    [(kind, body)] = conversation.ask(pack_message(Kind.PREDICTORS, None))
+    assert (kind, unpack_message(body)[0]["n_rows"]) == (Kind.PREDICTORS, sum(sizes))
 
 
 SCRIPT = (

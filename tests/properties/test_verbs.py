@@ -307,7 +307,7 @@ def run_machine(machine: type[Verbs], n_examples: int, n_steps: int) -> None:
 
 def test_any_verbs_in_any_order_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     # Several inline jets would fight over the working directory, which `engine run --inline`, with its one, need not.
-    fake_os = types.SimpleNamespace(chdir=lambda _folder: None, getpid=os.getpid)
+    fake_os = types.SimpleNamespace(chdir=lambda _folder: None, getpid=os.getpid, environ={})
     monkeypatch.setattr("engine.runtime.inline.os", fake_os)
     run_machine(Verbs, 200, 30)
 
