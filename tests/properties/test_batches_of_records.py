@@ -240,3 +240,59 @@ def test_joined_records_are_a_sequence_of_their_bytes(data, size, span):
     assert records == plain
     with pytest.raises(IndexError):
         records[len(plain)]
+
+
+def assert_left_to_each(codec, raws):
+    assert_alike(codec, raws)
+    assert codec.decode_batch(raws) is None
+
+
+@pytest.mark.parametrize(
+    "raws",
+    [[b"1], [2"], [b"1.0", b"2.0], [3"], [b"1,2", b"[3", b"4]"], [b"1,2"], [b"1,2", b""], [b"1", b"1e999"], [b"true"]],
+)
+def test_records_that_are_numbers_only_together_are_left_to_each(raws):
+    assert_left_to_each(open_codec("json", parse_schema("double")), raws)
+
+
+def test_a_byte_that_is_no_boolean_is_found_among_others():
+    fields = [{"name": name, "type": kind} for name, kind in (("a", "double"), ("b", "boolean"), ("c", "float"))]
+    codec = open_codec("avro-binary", parse_schema({"type": "record", "name": "r", "fields": fields}))
+    good, bad = bytes(13), bytes(8) + b"\2" + bytes(4)
+    assert codec.decode_batch([good, good]) == [codec.decode(good)] * 2
+    assert_left_to_each(codec, [good, bad])
+    assert_left_to_each(open_codec("avro-binary", parse_schema("boolean")), [b"\1", b"\2"])
+
+
+def test_records_of_several_schemas_are_left_to_each():
+    codec = open_codec("avro-registry", parse_schema("double"), schemas=OneSchema("double"))
+    one, other = (b"\0" + number.to_bytes(4) + bytes(8) for number in (1, 2))
+    assert codec.decode_batch([one]) is None  # nobody has asked for its schema
+    codec.decode(one), codec.decode(other)
+    assert codec.decode_batch([one, one]) == [0.0, 0.0]
+    assert_left_to_each(codec, [one, other])
+    assert_left_to_each(codec, [one, b"\1" + one[1:]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *[
+            ("int", 1 << 31),
+            ("int", -(1 << 31) - 1),
+            ("long", 1 << 63),
+            ("int", True),
+            ("boolean", 1),
+            ("float", 3.5e38),
+        ],
+        *[("double", True), ("double", "1"), ("string", b"a"), ("bytes", "a"), ("string", "\ud800"), ("null", 0)],
+    ],
+)
+@pytest.mark.parametrize("n_fields", [1, 2])
+@pytest.mark.parametrize("other", ["double", "string"])
+def test_a_field_of_the_wrong_type_is_refused_wherever_it_is(kind, value, n_fields, other):
+    good = {"double": 0.5, "string": "a"}[other]
+    fields = [{"name": "a", "type": other}, *[{"name": f"b{nth}", "type": kind} for nth in range(n_fields)]]
+    codec = open_codec("avro-binary", parse_schema({"type": "record", "name": "r", "fields": fields}))
+    with pytest.raises(DataError):
+        codec.encode({"a": good} | {f"b{nth}": value for nth in range(n_fields)})
