@@ -114,6 +114,7 @@ class Verbs(RuleBasedStateMachine):
     def look(self) -> Any:
         """Return what a refused verb must not change."""
         info = dataclasses.asdict(self.engine.inspect())
+        del info["plan"]  # it counts the jets, and those of an engine in ERROR end by and by
         for jet in info["jets"]:
             del jet["rss_bytes"], jet["n_records"]
         for slot in info["slots"]:
