@@ -49,7 +49,7 @@ def read_devices(text: str) -> tuple[Device, ...]:
         where = f"{DEVICE_VARIABLE}: "
     if text == "auto":
         return (CPU,)
-    return tuple(_read_device(word.strip(), where) for word in text.split(","))
+    return tuple(_read_device(word.strip().lower(), where) for word in text.split(","))
 
 
 def _read_device(word: str, where: str) -> Device:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from engine import inference
 from engine.errors import ConfigError, DeviceMissing
-from engine.inference import onnx_file
-from engine.inference.devices import Threads, read_devices, read_threads
+from engine.inference import onnx_file, tensorflow_model, torch_model
+from engine.inference.devices import Device, Threads, read_devices, read_threads
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +26,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cpu", ["cpu"]),
         ("gpu", ["gpu:0"]),
         ("cuda:1", ["gpu:1"]),
-        ("gpu:1, gpu:0,cpu", ["gpu:1", "gpu:0", "cpu"]),
+        ("GPU:1, gpu:0,cpu", ["gpu:1", "gpu:0", "cpu"]),
         ("auto", ["cpu"]),
     ],
 )
@@ -101,3 +105,66 @@ def test_a_provider_that_was_not_set_up_is_not_taken_for_the_gpu(
     monkeypatch.setattr(onnx_file, "_cuda", lambda *_: ["CPUExecutionProvider"])
     with pytest.raises(DeviceMissing, match="CUDA provider could not be set up"):
         inference.load(doubling, device="gpu:0")
+
+
+def test_cuda_is_asked_for_without_tf32_and_with_the_cpu_for_what_it_cannot_do() -> None:
+    onnxruntime = MagicMock()
+    onnxruntime.get_available_providers.return_value = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert onnx_file._cuda(onnxruntime, Device(1)) == [
+        ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0}),
+        "CPUExecutionProvider",
+    ]
+    onnxruntime.preload_dlls.assert_called_once_with(directory="")
+
+
+def fake_tensorflow(monkeypatch: pytest.MonkeyPatch, n_gpus: int) -> Any:
+    tensorflow = MagicMock()
+    tensorflow.config.list_physical_devices.return_value = [f"gpu {n}" for n in range(n_gpus)]
+    monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
+    return tensorflow
+
+
+def test_tensorflow_takes_memory_as_it_needs_it_and_computes_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = fake_tensorflow(monkeypatch, 2).config
+    _, place = tensorflow_model._begin(Path("lstm.keras"), Device(1), Threads(2))
+    assert place == "/GPU:1"
+    assert [call.args for call in config.experimental.set_memory_growth.call_args_list] == [
+        ("gpu 0", True),
+        ("gpu 1", True),
+    ]
+    config.experimental.enable_tensor_float_32_execution.assert_called_once_with(False)
+    config.threading.set_intra_op_parallelism_threads.assert_called_once_with(2)
+
+
+def test_tensorflow_runs_on_the_cpu_where_that_is_asked_for_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tensorflow(monkeypatch, 1)
+    assert tensorflow_model._begin(Path("lstm.keras"), Device(), Threads())[1] == "/CPU:0"
+
+
+def fake_torch(monkeypatch: pytest.MonkeyPatch, n_gpus: int) -> Any:
+    flags = {"matmul": SimpleNamespace(allow_tf32=True)}
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(is_available=lambda: n_gpus > 0, device_count=lambda: n_gpus),
+        backends=SimpleNamespace(cuda=SimpleNamespace(**flags), cudnn=SimpleNamespace(allow_tf32=True)),
+        version=SimpleNamespace(cuda="13.2"),
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    return torch
+
+
+def test_pytorch_computes_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = fake_torch(monkeypatch, 2)
+    assert torch_model._begin(Path("lstm.pt2"), Device(1))[1] == "cuda:1"
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_gpu_of_a_number_that_there_is_not_is_an_error_that_names_those_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_tensorflow(monkeypatch, 1)
+    fake_torch(monkeypatch, 2)
+    with pytest.raises(DeviceMissing, match="TensorFlow has no gpu:1 here, only cpu and gpu:0"):
+        tensorflow_model._begin(Path("lstm.keras"), Device(1), Threads())
+    with pytest.raises(DeviceMissing, match="PyTorch has no gpu:2 here, only cpu and gpu:0 and gpu:1"):
+        torch_model._begin(Path("lstm.pt2"), Device(2))
