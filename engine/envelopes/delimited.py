@@ -85,16 +85,18 @@ class DelimitedEnvelope:
         self.ends = ()
 
     def _complete(self, values: list[bytes], separator_bytes: int) -> list[bytes]:
-        sizes = [len(value) for value in values]
+        sizes = [len(value) + separator_bytes for value in values]
         sizes[0] += self._n_dropped
-        self.ends = list(accumulate((size + separator_bytes for size in sizes), initial=self._end))[1:]
-        self._end = self.ends[-1]
-        if max(sizes) <= self._max_record_bytes:
+        self.ends = ends = list(accumulate(sizes, initial=self._end))
+        n_bytes, self._end = ends[-1] - ends[0], ends[-1]
+        del ends[0]
+        limit = self._max_record_bytes + separator_bytes
+        if n_bytes <= limit or max(sizes) <= limit:
             return values
         values[0] = self._head + values[0]
         self._head, self._n_dropped = b"", 0
         return [
-            Oversized(value, size) if size > self._max_record_bytes else value
+            Oversized(value, size - separator_bytes) if size > limit else value
             for value, size in zip(values, sizes, strict=True)
         ]
 
