@@ -136,6 +136,28 @@ def action(tick):
     scores *= 2
     yield float(scores[0, -1, 0])
 """,
+    "reuses an array that is no state": """
+def fill(buffer=np.zeros((1, 30, 1), np.float32)):
+    buffer[0, :, 0] = prices.array()
+    return buffer
+
+def action(tick):
+    prices.append(tick["price"])
+    yield float(lstm(fill())[0, -1, 0])
+""",
+    "batched, and reuses an array that is no state": """
+@batched
+def mean(windows):
+    return windows.mean(axis=1)
+
+def fill(buffer=np.zeros(30)):
+    buffer[:] = prices.array()
+    return buffer
+
+def action(tick):
+    prices.append(tick["price"])
+    yield float(mean(fill()))
+""",
     "catches wrong shapes": """
 def action(tick):
     prices.append(tick["price"])
@@ -405,6 +427,7 @@ def test_one_bad_record_fails_alone_wherever_in_a_batch_it_is(
     assert len(engine.outputs) == len(ticks) - 1
 
 
+@pytest.mark.timeout(300)
 def test_a_killed_engine_goes_on_with_the_scores_that_nobody_would_have_missed(
     stocks: list[dict[str, Any]], tmp_path: Path
 ) -> None:
