@@ -35,7 +35,8 @@ def problem(environ: Mapping[str, str]) -> str | None:
     finally:
         connection.close()
     if health.get("status") != "ok":
-        return f"The engine is in {health.get('state')}: {health.get('error')}"
+        # One that waits for its brokers answers a problem, whose detail says so.
+        return str(health.get("detail") or f"The engine is in {health.get('state')}: {health.get('error')}")
     state = engine.get("state")
     if state not in _AT_WORK and (environ.get("ENGINE_MODEL") or environ.get("MODEL")):
         return f"The engine is in {state}; it waits for {', '.join(engine.get('waits_for', ())) or 'its model'}."

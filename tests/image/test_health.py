@@ -55,5 +55,11 @@ def test_it_is_well_when_it_is_at_work(port: str, health: str, engine: Any, mode
     assert found is None if said is None else said in str(found)
 
 
+def test_an_engine_that_waits_for_its_brokers_is_not_well_and_says_so(port: str) -> None:
+    waiting = {"status": 503, "detail": "The engine goes on when its Kafka brokers answer."}
+    ANSWERS.update({"/health": waiting, "/engine": waiting})
+    assert problem({"ENGINE_PORT": port}) == waiting["detail"]
+
+
 def test_an_engine_that_does_not_answer_is_not_well() -> None:
     assert "does not answer" in str(problem({"ENGINE_PORT": "1"}))
