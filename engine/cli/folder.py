@@ -50,12 +50,9 @@ class Folder:
 
     def verify_stream(self, name: str, slot: int | None = None) -> dict[str, Any]:
         """As `Client.verify_stream`."""
-        from engine.streams import describe, parse_descriptor, reach, verify_descriptor
+        from engine.streams import verify_source
 
-        descriptor = parse_descriptor(self.streams.read(name), name)
-        notes = verify_descriptor(descriptor, slot)
-        found = reach(descriptor, slot, _secrets_dir())
-        return {"descriptor": describe(descriptor), "notes": notes, "found": found}
+        return verify_source(self.streams.read(name), name, slot, _secrets_dir())._asdict()
 
     def sample_stream(self, name: str, n_records: int) -> list[bytes]:
         """As `Client.sample_stream`."""

@@ -49,7 +49,7 @@ def verify(desk: Desk, name: str, slot: int | None) -> None:
     may be read or written.
     """
     answer = desk.assets.verify_stream(name, slot)
-    if rejects := answer["descriptor"].get("rejects"):
+    if rejects := answer["descriptor"].get("Rejects"):
         _check_rejects(desk, name, rejects["$ref"])
     print_json(answer["descriptor"])
     for note in answer["notes"]:

@@ -14,6 +14,7 @@ from engine.streams.registering import open_registry
 from engine.streams.restrictions import verify_descriptor
 from engine.streams.sampling import sample
 from engine.streams.stream import Stream, resolve_stream
+from engine.streams.verifying import verify_source
 
 __all__ = [
     "INHERIT",
@@ -37,4 +38,5 @@ __all__ = [
     "resolve_stream",
     "sample",
     "verify_descriptor",
+    "verify_source",
 ]

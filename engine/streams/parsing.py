@@ -24,6 +24,8 @@ _PARTS: dict[str, type[BaseModel]] = {
     "Security": Security,
     **{tag_of(name): part for name, part in CLASSES.items()},
 }
+# A misspelt field first: it is also why another one is missing.
+_ORDER = {"extra_forbidden": 0, "missing": 2}
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "an object",
@@ -59,8 +61,7 @@ def parse_descriptor(source: str | bytes | dict[str, Any], name: str = "") -> St
         fields = _without_not_built(_load(source))
         return StreamDescriptor.model_validate(fields)
     except ValidationError as exc:
-        # A misspelt field first: it is also why another one is missing.
-        fault = _explain(min(exc.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden"))
+        fault = _explain(min(exc.errors(include_url=False), key=lambda error: _ORDER.get(error["type"], 1)))
         raise DescriptorError(fault.field, fault.reason, fault.near, name) from exc
     except DescriptorError as exc:
         raise DescriptorError(exc.field, exc.reason, exc.near, name) from exc

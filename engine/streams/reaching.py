@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from engine.errors import BrokerUnreachable
+from engine.errors import BrokerUnreachable, StreamError
 from engine.streams.connecting import connection_of
 from engine.streams.descriptor import StreamDescriptor
 from engine.streams.encoding import RegistryEncoding
@@ -37,8 +38,21 @@ def reach(descriptor: StreamDescriptor, slot: int | None, secrets: Path) -> str 
         What is wrong, and what to do about it.
     RegistryRefused, RegistryUnreachable
         The same, of a schema registry.
+    StreamError
+        Both.
     """
-    found = [_reach_broker(descriptor, slot, secrets), _reach_registry(descriptor, secrets)]
+    found: list[str | None] = []
+    faults: list[StreamError] = []
+    asks = partial(_reach_broker, descriptor, slot, secrets), partial(_reach_registry, descriptor, secrets)
+    for ask in asks:
+        try:
+            found.append(ask())
+        except StreamError as exc:
+            faults.append(exc)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise StreamError("\n".join(map(str, faults)))
     return " ".join(filter(None, found)) or None
 
 
@@ -78,6 +92,15 @@ def check_topics(stream: Stream, slot: int, secrets: Path) -> list[str]:
 
 
 def _reach_registry(descriptor: StreamDescriptor, secrets: Path) -> str | None:
+    """Ask the schema registry of a stream, and return what it has as a sentence; None for a stream without one.
+
+    Raises
+    ------
+    ConfigError
+        A secret that it names is not there.
+    RegistryRefused, RegistryUnreachable
+        What is wrong.
+    """
     encoding = descriptor.encoding
     if not isinstance(encoding, RegistryEncoding):
         return None
@@ -89,6 +112,26 @@ def _reach_registry(descriptor: StreamDescriptor, secrets: Path) -> str | None:
 def _reach_broker(
     descriptor: StreamDescriptor, slot: int | None, secrets: Path, timeout_s: float | None = None
 ) -> str | None:
+    """Ask the brokers of a topic, and return what is there as a sentence; None for a stream that is none.
+
+    Parameters
+    ----------
+    descriptor : StreamDescriptor
+        Checked on its own.
+    slot : int, optional
+        Where it is to be attached: even numbers read from it, odd ones write to it.
+    secrets : Path
+        The folder of secrets; see `engine.settings.Settings`.
+    timeout_s : float, optional
+        See `engine.kafka.brokers.Brokers`.
+
+    Raises
+    ------
+    ConfigError
+        A secret that it names is not there.
+    BrokerRefused, BrokerUnreachable
+        What is wrong, and what to do about it.
+    """
     transport = descriptor.transport
     if not isinstance(transport, KafkaTransport):
         return None

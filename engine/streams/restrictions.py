@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import DescriptorError, NotBuilt
+from engine.errors import ConfigError, DescriptorError, NotBuilt, SchemaInvalid
 from engine.schema import Schema, parse_schema
 from engine.streams.descriptor import INHERIT, StreamDescriptor
 from engine.streams.encoding import REGISTRY, RegistryEncoding
@@ -241,17 +241,28 @@ def verify_descriptor(descriptor: StreamDescriptor, slot: int | None = None, sch
     SchemaInvalid
         The inline schema is no Avro schema.
     """
+    for fault in check_together(descriptor, slot, schema):
+        raise fault
+    return [note for note, is_due in _NOTES if is_due(descriptor)]
+
+
+def check_together(
+    descriptor: StreamDescriptor, slot: int | None = None, schema: Schema | None = None
+) -> Iterator[ConfigError]:
+    """Yield all that the fields do not allow together, or on that slot; as `verify_descriptor` raises the first."""
     is_inline = descriptor.avro is not None and descriptor.avro != INHERIT and reference_of(descriptor) is None
     if schema is None and is_inline:
-        schema = parse_schema(descriptor.avro)
+        try:
+            schema = parse_schema(descriptor.avro)
+        except SchemaInvalid as exc:
+            yield exc
     direction = None if slot is None else "output" if slot % 2 else "input"
     if direction == "input" and isinstance(descriptor.transport, HttpTransport):
-        raise NotBuilt('Transport "HTTP" for an input', WHERE)
+        yield NotBuilt('Transport "HTTP" for an input', WHERE)
     use = Use(descriptor, _type_of(schema.parsed) if schema is not None else None, direction)
     for restriction in RESTRICTIONS:
         if restriction.is_broken(use):
-            raise DescriptorError(restriction.field, restriction.sentence)
-    return [note for note, is_due in _NOTES if is_due(descriptor)]
+            yield DescriptorError(restriction.field, restriction.sentence)
 
 
 def reference_of(descriptor: StreamDescriptor) -> str | None:

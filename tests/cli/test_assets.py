@@ -171,7 +171,7 @@ def test_a_schema_alone_is_verified_too(filled: Path, command: Any) -> None:
 def test_a_descriptor_is_printed_with_its_defaults(filled: Path, command: Any) -> None:
     ran = command("stream", "verify", "rest", "1")
     assert ran.code == 0
-    assert json.loads(ran.out)["transport"]["type"] == "rest"
+    assert json.loads(ran.out)["Transport"]["Type"] == "REST"
     assert ran.err == "The descriptor of stream 'rest' contains no errors.\n"
 
 

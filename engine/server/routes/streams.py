@@ -13,8 +13,8 @@ from engine.server.documented import problems, request_body
 from engine.server.problem import RequestInvalid
 from engine.server.routes.assets import asset_router
 from engine.server.service import RawBody, Service, ServiceOf
-from engine.server.sourcing import stored_descriptor, stored_stream
-from engine.streams import Stream, describe, given_stream, reach, sample, verify_descriptor
+from engine.server.sourcing import stored_stream
+from engine.streams import Stream, given_stream, sample, verify_source
 
 _DESCRIPTOR = '{"Transport": {"Type": "file", "Path": "prices.jsons"}, "Encoding": "json", "Envelope": "delimited"}'
 
@@ -49,10 +49,8 @@ def verify(service: ServiceOf, name: str, slot: SlotNumber = None) -> Descriptor
 
     The brokers of a Kafka stream are really asked whether its topic is there and may be read or written.
     """
-    descriptor = stored_descriptor(service, name)
-    notes = verify_descriptor(descriptor, slot)
-    found = reach(descriptor, slot, service.settings.secrets_dir)
-    return DescriptorReply(notes=notes, descriptor=describe(descriptor), found=found)
+    verified = verify_source(service.library.streams.read(name), name, slot, service.settings.secrets_dir)
+    return DescriptorReply(**verified._asdict())
 
 
 @router.get("/{name}/sample", summary="Read the first records of a stream", responses=problems(400, 404, 501))

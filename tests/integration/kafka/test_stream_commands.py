@@ -135,7 +135,8 @@ def fence_of(changelog: Changelog, task: int) -> Fence:
 def test_verify_says_what_is_there(desk: Desk) -> None:
     code, out, err = desk.run("verify", "prices", "0")
     assert code == 0
-    assert json.loads(out)["skip_to_record"] == "latest"
+    assert json.loads(out)["SkipToRecord"] == "latest"
+    assert "read as the group MODEL, after the model" in err
     assert f"Topic {desk.topic!r} is there, with 3 partitions; it holds 30 records at most." in err
     code, _, err = desk.run("verify", "prices", "1")
     assert (code, "and can be written." in err) == (0, True)

@@ -30,7 +30,7 @@ def prices(ask: Ask, kafka: KafkaCluster, topic: Any, name: str) -> str:  # noqa
 def test_a_server_says_what_a_stream_reaches(ask: Ask, prices: str) -> None:  # noqa: F811
     reply = ask("POST", "/streams/prices/verify", params={"slot": 0}).json()
     assert reply["found"] == f"Topic {prices!r} is there, with 2 partitions; it holds 3 records at most."
-    assert (reply["descriptor"]["skip_to_record"], reply["notes"]) == ("latest", [])
+    assert (reply["descriptor"]["SkipToRecord"], reply["notes"]) == ("latest", [])
     assert ask("POST", "/streams/rest/verify").json()["found"] is None
 
 

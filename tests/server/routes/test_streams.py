@@ -17,7 +17,7 @@ def sampled(response: httpx.Response) -> list[bytes]:
 
 def test_a_descriptor_is_told_with_its_defaults(ask: Ask) -> None:
     reply = ask("POST", "/streams/rest/verify?slot=0").json()
-    assert reply["descriptor"]["transport"]["type"].lower() == "rest"
+    assert reply["descriptor"]["Transport"]["Type"] == "REST"
     assert isinstance(reply["notes"], list)
 
 
