@@ -55,9 +55,11 @@ class Delivery:
                 self._line.pop()
                 self._settle(item)
         self._manifold.bell.ring()
-        self._manifold.pump()
+        if self._line.waiting:
+            self._manifold.pump()
         self._manifold.consider()
-        self._manifold.check_end()
+        if self._line.is_still:
+            self._manifold.check_end()
 
     def _pass_over(self, work: Work) -> None:
         """Let go of a work that was dropped while a jet had it; if the jet has stopped for it, renew the jet."""

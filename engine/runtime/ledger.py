@@ -196,9 +196,12 @@ class Ledger:
         if self.is_empty and not self._is_ending:
             self._is_due = self._is_wanted = False
             return
+        is_large = self._open.output_bytes > LARGE_BYTES or self._open.input_bytes > MANY_BYTES
+        is_asked = self._is_due or self._is_wanted or self._is_ending or self._open.is_pressing
+        if self._clock is not None and not (is_asked or is_urgent or is_large):
+            return  # as behind most scores
         is_still = self._owner.is_still
         is_wanted = is_still and (self._is_wanted or self._is_ending)
-        is_large = self._open.output_bytes > LARGE_BYTES or self._open.input_bytes > MANY_BYTES
         if is_wanted or self._is_due or is_urgent or is_large:
             self._make_cut()
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.channel import PIPE_BYTES, Cell, FrameReader, Kind, PipeReader, pack_frame
 from engine.log import get_logger
 from engine.runtime.console import LineReader
+from engine.runtime.pipe_writer import PipeWriter
 from engine.runtime.runner import RunnerEvents
 from engine.runtime.threads import ThreadPlan, overridden
 
@@ -27,12 +28,6 @@ _PASSED_ON = re.compile(
 """All that a jet sees of the engine's environment: no credentials."""
 
 _READ_BYTES = 1 << 16
-
-DRAIN_S = 0.001
-"""How often is looked whether the pipe has taken all: half a MiB takes a jet about as long."""
-
-TOGETHER_BYTES = 1 << 13
-"""Frames that come to this are written at once, and not together with others: 8 KiB, some 150 records of a number."""
 
 
 def jet_environ(environ: Mapping[str, str], import_path: Path, plan: ThreadPlan) -> dict[str, str]:
@@ -76,8 +71,6 @@ class ProcessRunner:
         events: RunnerEvents,
     ) -> None:
         self._events, self._frames, self._loop = events, FrameReader(), asyncio.get_running_loop()
-        self._unsent = bytearray()
-        self._is_full = False
         with contextlib.ExitStack() as undo:
             self.cell, cell_fd = Cell.create()
             jet_reads, self._write_fd = os.pipe()
@@ -107,6 +100,7 @@ class ProcessRunner:
                     os.close(fd)
             undo.pop_all()
         self.pid = self._process.pid
+        self._writer = PipeWriter(self._write_fd)
         self._pipe, self._pid_fd = PipeReader(self._read_fd), os.pidfd_open(self.pid)
         self._consoles: dict[int, tuple[str, LineReader]] = {}
         for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
@@ -128,44 +122,12 @@ class ProcessRunner:
             self._loop.remove_reader(self._read_fd)
 
     def send(self, frame: bytes) -> None:
-        """Write what the pipe takes; the rest goes when the jet has read.
-
-        Small frames wait for those that come in the same turn of the loop: many of them are one write, and wake the
-        jet once.
-        """
-        is_first = not self._unsent
-        self._unsent += frame
-        if len(self._unsent) >= TOGETHER_BYTES:
-            self._flush()
-        elif is_first:
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        if self._unsent and not self._is_full and not self._is_over:
-            self._write_rest()
-            if self._unsent:
-                self._is_full = True
-                self._loop.add_writer(self._write_fd, self._write_rest)
+        """Write what the pipe takes; the rest goes when the jet has read."""
+        self._writer.send(frame)
 
     async def drain(self) -> None:
         """Wait until the pipe has taken what was sent, or the jet is gone."""
-        self._flush()
-        while self._unsent and not self._is_over:
-            await asyncio.sleep(DRAIN_S)
-
-    def _write(self, data: bytes | bytearray) -> int:
-        try:
-            return os.write(self._write_fd, data)
-        except BlockingIOError:
-            return 0
-        except BrokenPipeError:  # it is gone: _exited comes next, and says so
-            return len(data)
-
-    def _write_rest(self) -> None:
-        del self._unsent[: self._write(self._unsent)]
-        if not self._unsent and self._is_full:
-            self._is_full = False
-            self._loop.remove_writer(self._write_fd)
+        await self._writer.drain()
 
     def _read(self) -> bool:
         try:
@@ -199,7 +161,7 @@ class ProcessRunner:
     def _exited(self) -> None:
         for fd in (self._read_fd, self._pid_fd, *self._consoles):
             self._loop.remove_reader(fd)
-        self._loop.remove_writer(self._write_fd)
+        self._writer.close()
         self._is_over = True
         self._kill_group()  # before the wait, which makes the number free for another process
         exit_code = self._process.wait()
