@@ -97,10 +97,14 @@ class PredictorFigures(Protocol):
         """How many calls had up to 1, 2, 4, 8 ... rows."""
 
 
-class _ActionTime(Collector):
-    """Calls of ``action()`` and the time in them, added up a batch at a time: a `Summary` takes them one by one."""
+class _BatchedTime(Collector):
+    """How often something was done to records, and the time in it, added up a batch at a time.
 
-    def __init__(self) -> None:
+    A `Summary` of the library takes them one by one.
+    """
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self._name, self._documentation = name, documentation
         self._lock = threading.Lock()
         self._n_calls = 0
         self._total_s = 0.0
@@ -113,8 +117,7 @@ class _ActionTime(Collector):
     def collect(self) -> Iterable[Metric]:
         with self._lock:
             n_calls, total_s = self._n_calls, self._total_s
-        name, documentation = "engine_action_duration_seconds", "Time in the model's action()."
-        yield SummaryMetricFamily(name, documentation, count_value=n_calls, sum_value=total_s)
+        yield SummaryMetricFamily(self._name, self._documentation, count_value=n_calls, sum_value=total_s)
 
     @property
     def times(self) -> Times:
@@ -214,9 +217,11 @@ def _cumulated(calls_by_rows: Mapping[int, int]) -> list[tuple[str, float]]:
     return [*buckets, ("+Inf", sum(calls_by_rows.values()))]
 
 
-_action_time = _ActionTime()
+_action_time = _BatchedTime("engine_action_duration_seconds", "Time in the model's action().")
+_queue_time = _BatchedTime("engine_queue_duration_seconds", "From a record's coming in to its being given to a jet.")
 _predictors = _Predictors()
 REGISTRY.register(_action_time)
+REGISTRY.register(_queue_time)
 REGISTRY.register(_predictors)
 ProcessCollector(registry=REGISTRY)
 Info("engine", "The engine's version.", registry=REGISTRY).info({"version": __version__})
@@ -265,14 +270,24 @@ def add_action_time(n_calls: int, total_s: float) -> None:
     _action_time.add(n_calls, total_s)
 
 
+def add_queue_time(n_records: int, total_s: float) -> None:
+    """Add how long the records of a batch have waited for a jet."""
+    _queue_time.add(n_records, total_s)
+
+
 def set_predictors(figures: Sequence[PredictorFigures]) -> None:
     """Say what the predictors of the loaded model did; one that is not named is gone."""
     _predictors.set(figures)
 
 
 def times() -> dict[str, Times]:
-    """Return how often ``action()`` was called, and commits and synchronous scores were done, and the time in them."""
-    return {"action": _action_time.times, "commit": _times_of(_commits), "score": _score_time.times}
+    """Return how many records have waited and were scored, and commits and requests were done, and the time in it."""
+    return {
+        "queue": _queue_time.times,
+        "action": _action_time.times,
+        "commit": _times_of(_commits),
+        "score": _score_time.times,
+    }
 
 
 def _times_of(histogram: Histogram) -> Times:

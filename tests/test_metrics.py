@@ -22,6 +22,16 @@ def test_the_time_in_action_is_a_sum_and_a_count() -> None:
     assert value_of("engine_action_duration_seconds_sum") == pytest.approx(s_before + 0.25)
 
 
+def test_the_time_of_what_was_done_is_read_back() -> None:
+    before = metrics.times()
+    metrics.add_queue_time(10, 0.5)
+    metrics.observe_commit(0.25)
+    found = {name: now - before[name] for name, now in metrics.times().items()}
+    assert found["queue"] == metrics.Times(10, 0.5)
+    assert (found["commit"].count, found["commit"].total_s) == (1, pytest.approx(0.25))
+    assert found["score"] == metrics.Times()
+
+
 def test_a_score_lands_in_its_bucket() -> None:
     before = value_of("engine_score_duration_seconds_bucket", le="0.0005") or 0.0
     metrics.observe_score(0.0003)

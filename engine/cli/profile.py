@@ -54,6 +54,7 @@ def _predictor_row(one: Mapping[str, Any]) -> Sequence[Any]:
 
 def _time_rows(profile: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
     predictors = [one for one in profile["predictors"] if one["backend"] != _SCRIPT]
+    yield _time_row("waiting for a jet, a record", profile["queue"])
     yield _time_row("action(), a record", profile["action"])
     if predictors:
         in_calls = {name: sum(one[of] for one in predictors) for name, of in _CALL_SUMS.items()}

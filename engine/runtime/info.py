@@ -143,7 +143,8 @@ class TimeInfo:
 class ProfileInfo:
     """Where the time went since the model was loaded.
 
-    `action` counts records and the time in ``action()``, predictors included; `commit` counts commits, and `score`
+    `queue` counts records and how long they waited until a jet was given them, `action` records and the time in
+    ``action()``, predictors included; `commit` counts commits, and `score`
     synchronous requests, from the engine's taking them to its answer. `n_waiting` records wait for a jet now, and
     `n_in_jets` were given to one.
     """
@@ -151,6 +152,7 @@ class ProfileInfo:
     model: str
     plan: PlanInfo
     predictors: list[PredictorInfo]
+    queue: TimeInfo
     action: TimeInfo
     commit: TimeInfo
     score: TimeInfo

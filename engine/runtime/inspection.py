@@ -67,14 +67,15 @@ def profile_engine(engine: Engine) -> ProfileInfo | None:
     if crew is None:
         return None
     times = {name: now - crew.times_before[name] for name, now in metrics.times().items()}
-    action, commit, score = (TimeInfo(times[name].count, times[name].total_s) for name in ("action", "commit", "score"))
+    sums = {name: TimeInfo(found.count, found.total_s) for name, found in times.items()}
     return ProfileInfo(
         crew.model.script.name,
         _plan_info(crew.plan()),
         engine.manifold.predictions.infos(crew.model),
-        action,
-        commit,
-        score,
+        sums["queue"],
+        sums["action"],
+        sums["commit"],
+        sums["score"],
         sum(len(work.values) for work in line.waiting),
         sum(len(work.values) for work in line.sent_works),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import monotonic
 
+from engine import metrics
 from engine.runtime.cut import Cut
 from engine.runtime.work import Work
 
@@ -54,6 +56,7 @@ class Line:
     def put(self, work: Work) -> None:
         """Take a work, behind all others."""
         self._count(work)
+        work.since_s = monotonic()
         self.waiting.append(work)
 
     def put_back(self, works: Iterable[Work]) -> None:
@@ -61,6 +64,7 @@ class Line:
         works = list(works)
         for work in works:
             self._count(work)
+            work.since_s = monotonic()
         self.waiting.extendleft(reversed(works))
 
     def send(self, work: Work, max_records: int) -> None:
@@ -70,9 +74,13 @@ class Line:
         else:
             at = self.waiting.index(work)
             if len(work.values) > max_records:
-                self.waiting.insert(at + 1, work.split(max_records))
+                rest = work.split(max_records)
+                rest.since_s = work.since_s
+                self.waiting.insert(at + 1, rest)
             del self.waiting[at]
         self.sent.append(work)
+        n_records = len(work.values)
+        metrics.add_queue_time(n_records, n_records * (monotonic() - work.since_s))
         if work.caller is not None:
             self.calling_bytes -= work.size_bytes
 

@@ -79,6 +79,8 @@ class Work:
     """Whether a jet has ended while it predicted for several records, these among them."""
     answer: Answer | None = None
     output_bytes: int = 0
+    since_s: float = 0.0
+    """When it was put into the line, on the monotonic clock."""
     size_bytes: int = field(init=False)
     """What the records take on the channel."""
 

@@ -21,7 +21,7 @@ NONE = TimeInfo(0, 0.0)
 
 
 def profile(*predictors: PredictorInfo, action: TimeInfo = NONE, commit: TimeInfo = NONE) -> dict[str, Any]:
-    return asdict(ProfileInfo("tf_sp500_lstm", PLAN, list(predictors), action, commit, NONE, 3, 64))
+    return asdict(ProfileInfo("tf_sp500_lstm", PLAN, list(predictors), NONE, action, commit, NONE, 3, 64))
 
 
 def rows_of(text: str) -> dict[str, list[str]]:

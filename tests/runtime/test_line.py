@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine import metrics
 from engine.runtime.intake import Intake
 from engine.runtime.line import Line
 from engine.runtime.work import Work
@@ -26,6 +27,17 @@ def test_what_is_too_much_for_one_batch_waits_at_its_place(work):
     rest, behind = line.waiting
     assert ([len(one.values) for one in line.works], behind is second) == ([2, 3, 1], True)
     assert (first.ends_batch, rest.ends_batch) == (False, True)
+
+
+def test_each_record_has_waited_since_it_came_in(work, monkeypatch):
+    now_s = iter([100.0, 103.0, 107.0])
+    monkeypatch.setattr("engine.runtime.line.monotonic", lambda: next(now_s))
+    before, line, one = metrics.times()["queue"], Line(), work(5)
+    line.put(one)
+    line.send(one, 2)
+    line.send(line.waiting[0], 10)
+    waited = metrics.times()["queue"] - before
+    assert (waited.count, waited.total_s) == (5, pytest.approx(2 * 3.0 + 3 * 7.0))
 
 
 def test_what_is_put_back_comes_in_front_in_its_order(work):

@@ -175,4 +175,4 @@ class FakeEngine:
             return None
         action, none = TimeInfo(128, 0.5), TimeInfo(0, 0.0)
         plan = PlanInfo(2, "given", 1, 2, "", "2 cores.")
-        return ProfileInfo(self.model.script.name, plan, self.predictors, action, none, none, 3, 4)
+        return ProfileInfo(self.model.script.name, plan, self.predictors, none, action, none, none, 3, 4)
