@@ -137,10 +137,14 @@ class Container:
         """End all of it at once, as a power cut does."""
         if self._process is None or self._process.poll() is not None:
             return
-        for pid in _descendants(self.process.pid):
+        pids = list(_descendants(self.process.pid))  # all of them first: those of a dead parent are nobody's children
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(_END_LIMIT_S)
+        deadline = time.monotonic() + _END_LIMIT_S
+        while any(map(_lives, pids)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
 
     @property
     def said(self) -> str:
@@ -198,6 +202,14 @@ def _where() -> tuple[str, str]:
         if path.exists() and (found := re.search(r"^(?:URIs: |deb )\s*(https?://\S+)", path.read_text(), re.MULTILINE)):
             return suite[1], found[1]
     return suite[1], _MIRROR
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process is there, and no mere entry that nobody has taken note of."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def _descendants(pid: int) -> Iterator[int]:
