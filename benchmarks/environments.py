@@ -37,12 +37,6 @@ def peer_python(name: str, *wanted: str) -> str:
     return str(python)
 
 
-def release_of(python: str, distribution: str) -> str:
-    """Return which release of a package an environment has."""
-    program = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-    return run([python, "-c", program, distribution]).strip()
-
-
 def run(command: Sequence[str | Path]) -> str:
     """Run a program to its end, and return what it printed.
 
