@@ -22,6 +22,7 @@ from engine.inference.devices import Device, Threads
 from engine.inference.predictor import Array, Predictor, Tensor
 
 _FORCE_SAFE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+_PICKLED = ("custom_obj", "opaque_obj")  # constants of a program that PyTorch would unpickle
 _EXPORT_FIX = (
     "export it where it was trained, with engine.inference.export_torch(network, 'NAME.onnx', example) or with"
     " torch.export.save(torch.export.export(network.eval(), (example,), dynamic_shapes=...), 'NAME.pt2')"
@@ -59,7 +60,7 @@ def open_torch(path: Path, device: Device, threads: Threads) -> Predictor:
         try:
             opened = torch.jit.load(str(path), map_location=place) if is_script else torch.export.load(path)
         except Exception as exc:  # its own, zipfile's, json's and pickle's
-            raise AssetInvalid("model file", path.name, f"was not taken by PyTorch: {_first_line(exc)}") from exc
+            raise AssetInvalid("model file", path.name, _reason(exc)) from exc
         call, inputs, outputs = (_script if is_script else _program)(torch, opened, path, place)
 
     def run(arrays: Sequence[Array]) -> Sequence[Array]:
@@ -80,7 +81,8 @@ def _is_script(path: Path) -> bool:
     """Look into the archive: TorchScript holds code, a program of torch.export models, a checkpoint neither."""
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = [name.partition("/")[2] or name for name in archive.namelist()]
+            # PyTorch finds members of an archive in any case of letters.
+            inside = [(name.partition("/")[2] or name).lower() for name in archive.namelist()]
     except zipfile.BadZipFile as exc:
         if path.read_bytes()[:1] == b"\x80":  # how every pickle since protocol 2 begins
             raise _checkpoint(path) from exc
@@ -92,7 +94,7 @@ def _is_script(path: Path) -> bool:
     if any(name.startswith("code/") for name in inside):
         return True
     if any(name.startswith("models/") or name.endswith("serialized_exported_program.json") for name in inside):
-        if odd := [name for name in inside if name.startswith(("data/constants/custom_obj", "data/constants/opaque"))]:
+        if odd := [name for name in inside if name.rpartition("/")[2].startswith(_PICKLED)]:
             raise NotBuilt(f"a program that holds Python objects ({odd[0]})", path.name)
         return False
     raise _checkpoint(path)
@@ -202,6 +204,13 @@ def _flatten(result: Any) -> Iterator[Any]:
             yield from _flatten(element)
     else:
         yield result
+
+
+def _reason(exc: Exception) -> str:
+    text = _first_line(exc)
+    if "Weights only load failed" in text:
+        return f"holds pickled Python objects, which would run whatever code they bring; {_EXPORT_FIX}"
+    return f"was not taken by PyTorch: {text}"
 
 
 def _first_line(exc: BaseException) -> str:

@@ -60,7 +60,11 @@ def test_a_checkpoint_is_refused_by_name_and_without_reading_it(
 
 @pytest.mark.parametrize(
     ("member", "feature"),
-    [("data/aotinductor/model.so", "AOTInductor"), ("data/constants/custom_obj_0", "Python objects")],
+    [
+        ("data/aotinductor/model.so", "AOTInductor"),
+        ("data/constants/custom_obj_0", "Python objects"),
+        ("data/constants/OPAQUE_obj_0", "Python objects"),
+    ],
 )
 def test_programs_that_hold_more_than_a_program_are_refused(tmp_path: Path, member: str, feature: str) -> None:
     path = tmp_path / "model.pt2"

@@ -65,6 +65,7 @@ def test_every_format_gives_the_same_scores_and_what_is_no_model_is_refused(tmp_
     ]
     assert other_threads.startswith("ConfigError: TensorFlow works in this process with 1, not with 2")
     wanted = {
+        "trap.pt2": "holds pickled Python objects",
         "only.weights.h5": "holds weights without a network",
         "stateful.keras": "keeps state of its own",
         "damaged.keras": "was not taken by Keras",
@@ -73,6 +74,7 @@ def test_every_format_gives_the_same_scores_and_what_is_no_model_is_refused(tmp_
         "lambda.keras": "layers that Keras does not know",
     }
     assert [name for name, reason in wanted.items() if reason not in refused[name]] == [], refused
+    assert not (tmp_path / "trace").exists()
     # The exported files, in this environment, where neither framework is.
     for name in ("from_keras.onnx", "from_torch.onnx"):
         assert inference.load(tmp_path / name).is_batchable

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -44,6 +46,25 @@ def copy(model: keras.Model) -> Network:
         weights[f"lstm.bias_hh_l{number}"] = np.zeros_like(bias)
     network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
     return network
+
+
+class Trap:
+    """A pickled object that leaves a trace where it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.trace,)
+
+
+def set_trap(source: Path, trapped: Path) -> None:
+    """Copy a program, its example replaced by a trap: the one thing in it that may be pickled."""
+    pickled = io.BytesIO()
+    torch.save(Trap(trapped.with_name("trace")), pickled)
+    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(trapped, "w") as copied:
+        for name in whole.namelist():
+            copied.writestr(name, pickled.getvalue() if "sample_inputs" in name else whole.read(name))
 
 
 def attempt(path: Path, **options: object) -> str:
@@ -112,7 +133,16 @@ def main(folder: Path) -> None:
         warnings.simplefilter("ignore")
         unsafe = keras.Sequential([layers.Input((2,)), layers.Lambda(lambda values: values * 2)])
         unsafe.save(folder / "lambda.keras")
-    refused = ["only.weights.h5", "stateful.keras", "damaged.keras", "damaged.pt", "damaged_folder", "lambda.keras"]
+    set_trap(folder / "lstm.pt2", folder / "trap.pt2")
+    refused = [
+        "trap.pt2",
+        "only.weights.h5",
+        "stateful.keras",
+        "damaged.keras",
+        "damaged.pt",
+        "damaged_folder",
+        "lambda.keras",
+    ]
     told["refused"] = {name: attempt(folder / name) for name in refused}
     told["other threads"] = attempt(folder / "lstm.keras", threads=2)
     print(json.dumps(told))
