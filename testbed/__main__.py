@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from testbed.broker import kafka_jars
 from testbed.errors import TestbedError
-from testbed.images import fetch_debian
+from testbed.images import fetch_debian, prune_images
 from testbed.kafka import KafkaCluster, quicken
 from testbed.registry import SchemaRegistry, registry_folder
 from testbed.serde import serde_classes
@@ -40,6 +40,7 @@ def _fetch(_: argparse.Namespace) -> None:
         for fetched in (kafka_jars(), registry_folder(), serde_classes(), quicken()):
             print(fetched)
         print(debian.result())
+    prune_images()
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ _PACKAGES = "python3-venv,ca-certificates,tini"
 _SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _LOOK_S = 0.02
+_N_IMAGES = 100  # steps of builds; each change of the engine leaves some, and 300 MB
 _END_LIMIT_S = 60.0
 
 
@@ -170,6 +171,14 @@ def fetch_debian(buildah: Buildah | None = None) -> str:
         if not buildah.has(DEBIAN):
             _make_debian(buildah)
     return DEBIAN
+
+
+def prune_images(buildah: Buildah | None = None) -> None:
+    """Remove what builds of before have left, once that is much. No build may be under way."""
+    buildah = buildah or Buildah()
+    with alone(buildah.folder):
+        if len(buildah.call("images", "--all", "--quiet").split()) > _N_IMAGES:
+            buildah.call("rmi", "--prune")
 
 
 def _make_debian(buildah: Buildah) -> None:
