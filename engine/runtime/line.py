@@ -74,9 +74,7 @@ class Line:
         else:
             at = self.waiting.index(work)
             if len(work.values) > max_records:
-                rest = work.split(max_records)
-                rest.since_s = work.since_s
-                self.waiting.insert(at + 1, rest)
+                self.waiting.insert(at + 1, work.split(max_records))
             del self.waiting[at]
         self.sent.append(work)
         n_records = len(work.values)
