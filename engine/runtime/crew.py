@@ -50,8 +50,8 @@ class Crew:
         self._launcher = Launcher(model, settings, self.plan, is_inline=is_inline)
         self.times_before = metrics.times()
         """What had been measured before it."""
-        self.has_predictors = False
-        """Whether a jet has told of one."""
+        self.devices: set[str] = set()
+        """Where predictors really run, once jets have told."""
         self._last_number = 0
         self._has_begun = False
 
@@ -129,19 +129,20 @@ class Crew:
                     f"The model has state ({names}), so its records are one task, and {n_jets - n_working} of {n_jets}"
                     " jets idle. If no record depends on another, say so in the script: # engine.state: none"
                 )
-        return Scaled(n_jets, n_working, " ".join(filter(None, [note, *self._sharing(n_jets)])))
+        return Scaled(n_jets, n_working, " ".join(filter(None, [*self._sharing(n_jets), note])))
 
     def _sharing(self, n_jets: int) -> Iterator[str]:
         """Say what so many jets share badly."""
-        if n_jets > 1 and is_gpu(self._settings.device):
+        gpus = [device for device in sorted(self.devices or {self._settings.device}) if is_gpu(device)]
+        if n_jets > 1 and gpus:
             yield (
-                f"Each of {n_jets} jets has a copy of the weights of its own on {self._settings.device}. One jet fills"
+                f"Each of {n_jets} jets has a copy of the weights of its own on {' and '.join(gpus)}. One jet fills"
                 " a GPU best, since it predicts what is queued as one batch; more help where the script's own Python"
                 " is what takes the time (engine model profile)."
             )
         n_threads = self.plan().n_threads
         others = {plan.n_threads for jet in self.jets if (plan := self.plan_of(jet)) and plan.n_threads != n_threads}
-        if others and self.has_predictors:
+        if others and self.devices:
             yield (
                 f"Threads of a predictor: {n_threads} in a jet that is started now. Jets that run keep the"
                 f" {' or '.join(map(str, sorted(others)))} that they have until they are started again."

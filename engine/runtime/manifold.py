@@ -398,9 +398,10 @@ class Manifold:
     def on_predictors(self, jet: Jet, reports: Iterable[Mapping[str, Any]]) -> None:
         """Take what a jet says of each of its predictors."""
         self.predictions.use(self.crew.model if self.crew is not None else None)
+        reports = list(reports)
         self.predictions.take(jet, reports)
         if self.crew is not None and jet in self.crew.jets:
-            self.crew.has_predictors = True
+            self.crew.devices.update(report["device"] for report in reports if report["device"])
 
     def on_restored(self, n_keys: int) -> None:
         """Take note of how many keys have a state that was put back; what it takes is known with the next commit."""

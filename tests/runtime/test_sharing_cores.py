@@ -90,7 +90,7 @@ def test_predictors_are_counted_over_a_jet_that_ends_and_until_they_are_unloaded
         return sum(one.n_rows for one in engine.inspect().predictors)
 
     async def test():
-        engine = await rig.rest(rig.model(PREDICTS), n_cpus=2)
+        engine = await rig.rest(rig.model(PREDICTS), n_cpus=2, device="gpu:0,cpu")
         assert await engine.score(b"1") == [b"2.0"]
         await until(lambda: n_rows(engine) == 1)
         pid = engine.inspect().jets[0].pid
