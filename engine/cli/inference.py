@@ -227,7 +227,7 @@ def _print(
         about = told[Path(one["file"])]
         times = [round(one[key], 1) if key in one else None for key in ("call_us", "slow_call_us", "row_us")]
         rows.append((Path(one["file"]).name, about["backend"], about["device"], one["threads"], one["batch"], *times))
-    print_table(("File", "Run by", "Device", "Threads", "Batch", "us a call", "95 % below", "us a row"), rows)
+    print_table(("File", "Run by", "Device", "Threads", "Batch", "us/call", "95 %", "us/row"), rows)
     for note in dict.fromkeys(note for about in told.values() for note in about["notes"]):
         talk(note)
     for refused in dict.fromkeys((one["file"], one["refused"]) for one in measured if "refused" in one):
