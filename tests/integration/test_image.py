@@ -193,6 +193,21 @@ def test_without_a_volume_that_can_be_written_it_scores_and_says_what_is_lost(
     assert list(closed.iterdir()) == []
 
 
+def test_the_base_image_runs_what_the_baked_variables_of_fastscore_name(running: Callable[[str], Running]) -> None:
+    with running(BASE) as it:
+        volumes = {it.volume: "/var/lib/engine"}
+        volumes |= {ROOT / name: f"/given/{name}" for name in ("model_scripts", "schemas", "streams")}
+        it.start(
+            volumes,
+            MODEL="/given/model_scripts/moving_average.py",
+            SCHEMAS="double:/given/schemas/double.avsc",
+            STREAMS="0:/given/streams/rest.json;1:/given/streams/rest.json",
+            CONNECT_PREFIX="https://connect:8001",
+        )
+        assert it.scores([b"1", b"2", b"3", b"4", b"5"]) == [b"3.0"]
+        assert it.container.stop() == 0
+
+
 def test_a_changed_script_costs_its_own_layer_and_takes_over_the_state(
     build: Build, buildah: Buildah, running: Callable[[str], Running], library: Path
 ) -> None:
