@@ -184,6 +184,8 @@ class Predictor:
 
     def run(self, arrays: Sequence[Array]) -> Sequence[Array]:
         """Run the graph on arrays that fit, in the order of `inputs`; return its outputs in the order of `outputs`."""
+        if self.is_batchable and not len(arrays[0]):  # onnxruntime's LSTM never returns from an empty batch
+            return [tensor.blank(0) for tensor in self.outputs]
         begun_s = time.perf_counter()
         results = self._run(arrays)
         duration_s = time.perf_counter() - begun_s

@@ -30,6 +30,12 @@ def test_only_graphs_of_any_number_of_rows_are_batchable(shape: tuple[int | None
     assert doubling(shape).is_batchable is is_batchable
 
 
+def test_no_rows_give_no_rows_without_a_call() -> None:
+    predictor = doubling((None, 3))
+    assert predictor(np.empty((0, 3))).shape == (0, 3)
+    assert predictor.report()["n_calls"] == 0
+
+
 def test_calls_are_answered_by_who_intercepts_them() -> None:
     predictor, seen = doubling(), []
 
