@@ -117,6 +117,8 @@ class Verbs(RuleBasedStateMachine):
         del info["plan"]  # it counts the jets, and those of an engine in ERROR end by and by
         for jet in info["jets"]:
             del jet["rss_bytes"], jet["n_records"]
+            if jet["status"] == "stopped":
+                del jet["pid"]  # it ends by and by
         for slot in info["slots"]:
             del slot["n_records"], slot["position"]  # what was accepted before may be scored meanwhile
         return info
