@@ -8,7 +8,8 @@ Layouts, little-endian, each array as long as the count before it::
             u64 action time (ns), [u32[n] sources, u16[n] slots], lengths,
             failures (msgpack), labels (msgpack), values
 
-Lengths are u32[n], or a single u32 where a flag says that all values have that one.
+Lengths are u32[n]; a single u32 where a flag says that all values have that one; none where another says that the
+values are lines, with a line feed between them and in none of them.
 
 A length of 2^32 - 1 is a record without a key, and the least of all timestamps one without a timestamp.
 """
@@ -32,8 +33,9 @@ _OUTPUT = struct.Struct("<QIIIIIIQ")
 # A frame up to its only value, so that a record that somebody waits for is packed and unpacked in one go each.
 _ONE_BATCH = struct.Struct(f"<IB{_BATCH.format[1:]}I")
 _ONE_OUTPUT = struct.Struct(f"<IB{_OUTPUT.format[1:]}I")
-_SYNCHRONOUS, _KEYS, _TIMESTAMPS, _CAREFUL, _JOINED = 1, 2, 4, 8, 16
-_LAST, _PLAIN, _HALTED = 1, 2, 4  # and _JOINED
+_SYNCHRONOUS, _KEYS, _TIMESTAMPS, _CAREFUL = 1, 2, 4, 8
+_LAST, _PLAIN, _HALTED = 1, 2, 4
+_JOINED, _LINES = 16, 32  # of both
 _LENGTH = struct.Struct("<I")
 _NO_KEY, _NO_TIMESTAMP = 2**32 - 1, -(2**63)
 
@@ -58,25 +60,32 @@ def _column(code: str, body: memoryview, at: int, n: int) -> tuple[array[int], i
     return column, end
 
 
-def _packed_values(values: Sequence[bytes]) -> tuple[bool, bytes, bytes]:
-    """Return whether all have one length, the lengths, and the values one behind the other."""
+def _packed_values(values: Sequence[bytes]) -> tuple[int, bytes, bytes]:
+    """Return the flag of the form that the values take, their lengths, and their bytes."""
     if type(values) is Joined:
-        return True, _LENGTH.pack(values.size), values.data
-    lengths = array("I", map(len, values))
-    is_joined = len(lengths) > 1 and 0 < lengths[0] == lengths[-1] and lengths.count(lengths[0]) == len(lengths)
-    return is_joined, lengths[:1].tobytes() if is_joined else lengths.tobytes(), b"".join(values)
+        return _JOINED, _LENGTH.pack(values.size), values.data
+    n = len(values)
+    lengths = array("I", map(len, values)) if n < 2 or len(values[0]) == len(values[-1]) else None
+    if n > 1 and lengths is not None and 0 < lengths[0] and lengths.count(lengths[0]) == n:
+        return _JOINED, _LENGTH.pack(lengths[0]), b"".join(values)
+    lines = b"\n".join(values)
+    if n > 1 and lines.count(b"\n") == n - 1:  # most texts are: to split them takes a fifth of cutting by lengths
+        return _LINES, b"", lines
+    return 0, (lengths or array("I", map(len, values))).tobytes(), b"".join(values)
 
 
-def _unpacked_lengths(body: memoryview, at: int, n: int, *, is_joined: bool) -> tuple[Sequence[int], int]:
-    return _column("I", body, at, 1 if is_joined else n)
+def _unpacked_lengths(body: memoryview, at: int, n: int, form: int) -> tuple[Sequence[int], int]:
+    return _column("I", body, at, 0 if form & _LINES else 1 if form & _JOINED else n)
 
 
-def _unpacked_values(body: memoryview, lengths: Sequence[int], *, is_joined: bool) -> Sequence[bytes]:
-    return Joined(bytes(body), lengths[0]) if is_joined else _cut(body, lengths)
-
-
-def _cut(body: memoryview, lengths: Sequence[int]) -> list[bytes]:
+def _unpacked_values(body: memoryview, lengths: Sequence[int], form: int) -> Sequence[bytes]:
     data = bytes(body)
+    if form & _LINES:
+        return data.split(b"\n")
+    return Joined(data, lengths[0]) if form & _JOINED else _cut(data, lengths)
+
+
+def _cut(data: bytes, lengths: Sequence[int]) -> list[bytes]:
     values, start = [], 0
     for length in lengths:
         end = start + length
@@ -86,7 +95,7 @@ def _cut(body: memoryview, lengths: Sequence[int]) -> list[bytes]:
 
 
 def _cut_keys(body: memoryview, lengths: Sequence[int]) -> list[bytes | None]:
-    keys = _cut(body, [0 if length == _NO_KEY else length for length in lengths])
+    keys = _cut(bytes(body), [0 if length == _NO_KEY else length for length in lengths])
     return [None if length == _NO_KEY else key for key, length in zip(keys, lengths, strict=True)]
 
 
@@ -160,8 +169,8 @@ class BatchFrame:
             flags |= _TIMESTAMPS
             known = [_NO_TIMESTAMP if time_ms is None else time_ms for time_ms in self.timestamps_ms]
             columns.append(array("q", known).tobytes())
-        is_joined, lengths, data = _packed_values(self.values)
-        flags |= _JOINED * is_joined
+        form, lengths, data = _packed_values(self.values)
+        flags |= form
         head = _BATCH.pack(self.batch, self.slot, flags, len(self.values), self.first_seq, self.task, len(keys))
         return pack_frame(Kind.BATCH, head, *columns, lengths, data)
 
@@ -183,9 +192,8 @@ class BatchFrame:
         if flags & _TIMESTAMPS:
             known, at = _column("q", body, at, n)
             timestamps_ms = [None if time_ms == _NO_TIMESTAMP else time_ms for time_ms in known]
-        is_joined = bool(flags & _JOINED)
-        lengths, at = _unpacked_lengths(body, at, n, is_joined=is_joined)
-        values = _unpacked_values(body[at:], lengths, is_joined=is_joined)
+        lengths, at = _unpacked_lengths(body, at, n, flags)
+        values = _unpacked_values(body[at:], lengths, flags)
         return cls(batch, slot, first_seq, values, is_synchronous, task, keys, timestamps_ms, is_careful)
 
 
@@ -238,11 +246,11 @@ class OutputFrame:
             one = (self.batch, flags, self.n_done, first, 1, 0, 0, self.action_ns, len(value))
             return _ONE_OUTPUT.pack(length, Kind.OUTPUT, *one) + value
         is_plain = self.sources == list(range(first, first + n)) and self.slots == [1] * n
-        is_joined, lengths, data = _packed_values(self.values)
+        form, lengths, data = _packed_values(self.values)
         failures = (
             msgpack.packb([(f.index, f.stage, dump_error(f.error)) for f in self.failures]) if self.failures else b""
         )
-        flags = _LAST * self.is_last | _PLAIN * is_plain | _HALTED * self.is_halted | _JOINED * is_joined
+        flags = _LAST * self.is_last | _PLAIN * is_plain | _HALTED * self.is_halted | form
         labels = _packed_labels(self.labels)
         return pack_frame(
             Kind.OUTPUT,
@@ -268,13 +276,12 @@ class OutputFrame:
         if not flags & _PLAIN:
             sources, at = _column("I", body, at, n)
             slots, at = _column("H", body, at, n)
-        is_joined = bool(flags & _JOINED)
-        lengths, at = _unpacked_lengths(body, at, n, is_joined=is_joined)
+        lengths, at = _unpacked_lengths(body, at, n, flags)
         failures = [
             Failure(index, stage, load_error(error))
             for index, stage, error in (unpack_message(body[at : at + failed]) if failed else ())
         ]
         at += failed
         labels = _unpacked_labels(body[at : at + labeled])
-        values = _unpacked_values(body[at + labeled :], lengths, is_joined=is_joined)
+        values = _unpacked_values(body[at + labeled :], lengths, flags)
         return cls(batch, n_done, values, sources, slots, failures, action_ns, is_last, is_halted, labels)

@@ -93,11 +93,17 @@ class Answer:
         if self.numbers:
             self._settle()
         try:
-            slot, value, label = self.coded(index, item)
+            if isinstance(item, tuple) or self._encode_one is None:
+                self.keep(index, *self.coded(index, item))
+            else:  # as `coded` and `keep`, whose calls would cost as much as the rest
+                value = self._encode_one(item)
+                self._values.append(value)
+                self._sources.append(index)
+                self._slots.append(1)
+                self.size_bytes += len(value) + OUTPUT_OVERHEAD_BYTES
         except DataError as exc:
             self.fail(index, "output", exc)
         else:
-            self.keep(index, slot, value, label)
             if self.size_bytes > MAX_OUTPUT_BYTES:
                 raise self.too_much(index)
 
