@@ -66,7 +66,7 @@ def _packed_values(values: Sequence[bytes]) -> tuple[int, bytes, bytes]:
         return _JOINED, _LENGTH.pack(values.size), values.data
     n = len(values)
     lengths = array("I", map(len, values)) if n < 2 or len(values[0]) == len(values[-1]) else None
-    if n > 1 and lengths is not None and 0 < lengths[0] and lengths.count(lengths[0]) == n:
+    if n > 1 and lengths is not None and lengths[0] > 0 and lengths.count(lengths[0]) == n:
         return _JOINED, _LENGTH.pack(lengths[0]), b"".join(values)
     lines = b"\n".join(values)
     if n > 1 and lines.count(b"\n") == n - 1:  # most texts are: to split them takes a fifth of cutting by lengths
