@@ -59,6 +59,6 @@ def _waits_for(group: GroupInfo | None) -> tuple[str, str]:
     if group.partitions or group.restoring:
         return "", ""
     return "partitions", (
-        f"group {group.name!r} has given it no partition yet. Other members have them all, or the group still waits for"
-        " one that was killed, until its session is over (session.timeout.ms, 45 s)."
+        f"group {group.name!r} gives it no partition. Other members have them all, or the group still waits for one"
+        " that was killed, until its session is over (session.timeout.ms, 45 s)."
     )

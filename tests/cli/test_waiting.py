@@ -35,7 +35,7 @@ def test_each_state_that_lasts_is_told_once(capsys: pytest.CaptureFixture[str]) 
         tell(info)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
-    assert "group 'averages' has given it no partition yet" in said[0]
+    assert "group 'averages' gives it no partition" in said[0]
     assert said[1] == "The run waits: No Kafka broker answers at a:1: down."
 
 
