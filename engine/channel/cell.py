@@ -35,7 +35,7 @@ class Cell:
         Shared memory; the cell's own when None.
     """
 
-    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ, CALLS = range(6)
+    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ, CALLS, OPEN = range(7)
 
     def __init__(self, memory: mmap.mmap | None = None) -> None:
         self._memory = memory if memory is not None else mmap.mmap(-1, CELL_BYTES)
@@ -89,16 +89,23 @@ class Cell:
         return words[self.SLOT], words[self.FIRST_SEQ] + words[self.INDEX]
 
     @property
+    def is_predicting(self) -> bool:
+        """Whether a prediction for several records is under way: no one of them is to blame if the jet ends."""
+        return self.words[self.PHASE] == Phase.BATCHED or self.words[self.OPEN] > 0
+
+    @property
     def work(self) -> tuple[int, ...] | None:
-        """What tells the record, or the batched prediction, in work from all others; None when there is none."""
+        """What tells the record, or the prediction for several, in work from all others; None when there is none."""
+        if not self.is_predicting:
+            return self.record
         words = self.words
-        if words[self.PHASE] == Phase.BATCHED:
-            return (words[self.CALLS],)
-        return self.record
+        return words[self.CALLS], words[self.OPEN], words[self.BATCH], words[self.INDEX]
 
     def describe(self) -> str:
         """Say what is in work, for a person."""
         record = self.record
+        if self.is_predicting:
+            return "a prediction for several records"
         if record is not None:
             return f"record {record[1]} of slot {record[0]}"
         others = {
@@ -106,6 +113,5 @@ class Cell:
             Phase.BEGIN: "begin()",
             Phase.END: "end()",
             Phase.ASK: "nothing but a question to the schema registry",
-            Phase.BATCHED: "a batched prediction",
         }
         return others.get(self.phase, "nothing")

@@ -37,9 +37,12 @@ class Action:
         "chain",
         "failures",
         "greenlet",
+        "held_bytes",
         "index",
         "is_done",
+        "is_new",
         "is_settled",
+        "is_stale",
         "is_turn_awaited",
         "key",
         "left",
@@ -52,9 +55,15 @@ class Action:
 
     def __init__(self, run: Run, index: int) -> None:
         self.run, self.index = run, index
+        self.held_bytes = 0
+        """What is counted of its outputs, and of what it waits with."""
         self.value: Any = None
         self.key: Key = None
         self.chain: Chain | None = None
+        self.is_stale = False
+        """Whether it has begun before: then its value is decoded anew."""
+        self.is_new = False
+        """Whether it is the first of its key, of which nothing was known."""
         self.is_settled = False
         """Whether what it gave stands: it is done, and so are those before it of its key."""
         self.clear()

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
+from contextvars import copy_context
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -24,19 +24,21 @@ from engine.channel import Cell, Phase
 from engine.errors import ActionFailed, DataError, StateError
 from engine.jet.action import Action
 from engine.jet.answer import FLUSH_BYTES, Answer
-from engine.jet.calls import Group, Raised, answers_to
+from engine.jet.apart import Apart, Made
+from engine.jet.calls import Group, Raised, answers_to, count_waiting
 from engine.jet.chain import Chain
 from engine.jet.hook import Run
 from engine.jet.memory import Memory, Resolve
 from engine.jet.turn import Turn
 from engine.sdk import batching
 from engine.sdk.batching import Call
-from engine.state import copied
+from engine.state import copied, rough_size_bytes
 
 N_UNDER_WAY = 256
 """How many records may have begun and not left: four full batches."""
 
-_mark: ContextVar[None] = ContextVar("engine_jet")
+MAX_BYTES = 1 << 26
+"""How much copies of variables, and outputs that wait for records before theirs, may take, nearly: 64 MiB."""
 
 
 class Batcher:
@@ -78,6 +80,7 @@ class Batcher:
         self._chains: dict[tuple[int, object], Chain] = {}
         self._ready: deque[Action] = deque()
         self._groups: dict[Any, Group] = {}
+        self._apart = Apart(cell)
         self._idle: list[greenlet] = []
         """Greenlets that wait for another action."""
         self._running: Action | None = None
@@ -86,7 +89,8 @@ class Batcher:
         self._noted: Action | None = None
         """Which record is noted as the one in work."""
         self._full: Group | None = None
-        self._is_halted = False
+        self._is_halted = self._is_undoable = self._is_discarding = False
+        self._n_most, self._held_bytes = N_UNDER_WAY, 0
         self._more: Callable[[float], list[Run]] = lambda _wait_s: []
 
     @property
@@ -106,7 +110,7 @@ class Batcher:
         """Whether a batched function of the script waits for more records than there are."""
         return any(function.max_wait_ms for function in batching.defined)
 
-    def score(self, runs: Iterable[Run], more: Callable[[float], list[Run]]) -> bool:
+    def score(self, runs: Iterable[Run], more: Callable[[float], list[Run]], *, is_undoable: bool) -> bool:
         """Score batches, and those that come meanwhile; return whether a record has stopped the jet.
 
         Parameters
@@ -115,24 +119,26 @@ class Batcher:
             The batches.
         more : callable
             Takes for how many seconds it may wait, and returns the batches that have come.
+        is_undoable : bool
+            Whether a record may stop the jet, so that what was done behind it has to be undone.
         """
-        self._hub, self._loop, self._more = getcurrent(), _event_loop(), more
-        _mark.set(None)  # so that there is a context, which all records share as if they came one by one
+        self._hub, self._loop, self._more, self._is_undoable = getcurrent(), _event_loop(), more, is_undoable
         self._runs.extend(runs)
         self._is_halted = False
-        try:
-            while self._step():
-                if self._window and self._window[0].is_settled:
-                    self._deliver()
-        finally:
-            self._running = self._seen = self._noted = None
-            self._memory.settle()
-            self._cell.leave()
-            self._turn.end()
+        copies_bytes = 2 * rough_size_bytes(self._memory.take())
+        self._n_most = max(1, min(N_UNDER_WAY, MAX_BYTES // (copies_bytes + 1)))
+        while self._step():
+            if self._window and self._window[0].is_settled:
+                self._deliver()
+        self._running = self._seen = self._noted = None
+        self._memory.settle()
+        self._cell.leave()  # not after an error, which ends the jet: the cell tells in the middle of what
+        self._turn.end()
         return self._is_halted
 
     def is_open(self) -> bool:
         """Tell whether the action in work may wait: not in a thread, or an event loop, of its own."""
+        self._check_wanted()
         return self._current() is not None and _event_loop() is self._loop
 
     def take(self, call: Call) -> Any:
@@ -150,10 +156,16 @@ class Batcher:
 
     def await_turn(self) -> None:
         """Return when all records before the one in work stand: what it does then is never done again."""
+        self._check_wanted()
         action = self._current()
         if action is not None and self._window[0] is not action:
             action.is_turn_awaited = True
             self._hub.switch()
+
+    def _check_wanted(self) -> None:
+        """End an action again that is discarded, and goes on in spite of it."""
+        if self._is_discarding:
+            raise GreenletExit
 
     def _current(self) -> Action | None:
         action = self._running
@@ -166,18 +178,27 @@ class Batcher:
             self._go_on(self._window[0])
         elif self._ready:
             self._begin(self._ready.popleft())
-        elif self._full is not None:
+        elif (made := self._apart.take()) is not None:
+            self._go_on_with(made)
+        elif self._full is not None and (self._apart.has_room or not self._full.is_apart):
             full, self._full = self._full, None
             if full.is_full:  # otherwise some of it have begun anew meanwhile
                 self._answer(full)
-        elif len(self._window) < N_UNDER_WAY and (action := self._next()) is not None:
+        elif self._has_room and (action := self._next()) is not None:
             self._window.append(action)
             self._admit(action)
+        elif (made := self._apart.take(is_awaited=True)) is not None:
+            self._go_on_with(made)
         elif self._groups:
-            self._answer(next(iter(self._groups.values())))  # it has waited longest
+            self._answer(min(self._groups.values(), key=lambda group: group.deadline_s))
         else:
             return False
         return True
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether one more record may begin."""
+        return not self._window or (len(self._window) < self._n_most and self._held_bytes < MAX_BYTES)
 
     def _next(self) -> Action | None:
         """Return the next record, of those that are there."""
@@ -188,7 +209,7 @@ class Batcher:
                     run.n_started += 1
                     return Action(run, run.n_started - 1)
                 self._runs.popleft()
-            deadline_s = max((group.deadline_s for group in self._groups.values()), default=0.0)
+            deadline_s = min((group.deadline_s for group in self._groups.values()), default=0.0)
             runs = self._more(max(0.0, deadline_s - time.perf_counter()) if deadline_s else 0.0)
             if not runs:
                 return None
@@ -218,20 +239,18 @@ class Batcher:
 
     def _begin(self, action: Action) -> None:
         chain = action.chain_of()
+        if action.is_stale:
+            action.value = action.run.hook.decode(action.run.frame.values[action.index])
         try:
-            chain.join(action, self._resolve)
+            chain.join(action, self._resolve, is_undoable=self._is_undoable)
         except StateError as exc:
             self._say_off(f"a record cannot have variables of its own. {exc}")
             chain.waiting.appendleft(action)
             return
-        action.greenlet = self._idle.pop() if self._idle else self._new_greenlet()
+        # One performs many actions: to make a greenlet takes longer than to switch to it.
+        action.greenlet = self._idle.pop() if self._idle else greenlet(self._perform)
+        action.greenlet.gr_context = copy_context()  # what a record sets, such as a precision, is not the next one's
         self._go_on(action, action)
-
-    def _new_greenlet(self) -> greenlet:
-        """Return a greenlet that performs one action after the other: to make one takes longer than to switch to it."""
-        one = greenlet(self._perform)
-        one.gr_context = self._hub.gr_context
-        return one
 
     def _perform(self, action: Action) -> None:
         this = getcurrent()
@@ -256,7 +275,7 @@ class Batcher:
         """Have the script see the variables of a record; raises `DataError` where those of its key cannot be read."""
         memory = self._memory
         memory.enter(action.run.frame.task)
-        memory.turn_to(action.key)
+        action.is_new |= memory.turn_to(action.key)
         if action.values is not None:
             memory.put(action.values)
         self._seen = action
@@ -271,7 +290,7 @@ class Batcher:
             action.fail("input", exc)
             action.is_done = True
         else:
-            if action.run.hook.is_halting and action.before is None:
+            if self._is_undoable and action.before is None:
                 action.before = self._copies()
             self._running = action
             try:
@@ -282,6 +301,7 @@ class Batcher:
             finally:
                 self._running = None
             action.values = self._memory.take()
+            self._hold(action)
         chain = action.chain_of()
         if action.left is not None and not chain.has_kept(action):
             place = f"record {action.run.frame.first_seq + action.index} of slot {action.run.frame.slot}"
@@ -289,6 +309,13 @@ class Batcher:
             self._redo(chain, action)
         if action.is_done:
             self._settle(chain)
+
+    def _hold(self, action: Action) -> None:
+        """Count anew what a record holds."""
+        inputs = action.call.inputs if action.call is not None else ()
+        held_bytes = action.size_bytes + sum([array.nbytes for array in inputs])
+        self._held_bytes += held_bytes - action.held_bytes
+        action.held_bytes = held_bytes
 
     def _copies(self) -> list[Any] | None:
         """Return copies of the variables that are seen now; None if they can have none."""
@@ -299,19 +326,28 @@ class Batcher:
             return None
 
     def _answer(self, group: Group) -> None:
-        """Make the calls of a group as one, and let the actions go on."""
+        """Make the calls of a group as one, and let the actions go on; or have them made meanwhile."""
+        is_apart = group.is_apart and self._apart.has_room
         actions = group.take()
         if not group.actions:
             del self._groups[actions[0].call_of().group]
         elif group.is_full:
             self._full = group
+        calls = [action.call_of() for action in actions]
+        count_waiting(calls)
+        if is_apart:
+            self._apart.put(actions, calls)
+            return
         self._note(actions[0])
         if len(actions) > 1:
             self._cell.words[Cell.CALLS] += 1
             self._cell.words[Cell.PHASE] = Phase.BATCHED
             self._noted = None
-        calls = [action.call for action in actions]
-        for action, call, answer in zip(actions, calls, answers_to(actions), strict=True):
+        self._go_on_with(Made(actions, calls, answers_to(calls)))
+
+    def _go_on_with(self, made: Made) -> None:
+        """Let actions go on whose calls are answered."""
+        for action, call, answer in zip(*made, strict=True):
             if action.call is call:  # otherwise it has begun anew meanwhile
                 action.call = None
                 self._go_on(action, answer)
@@ -333,11 +369,15 @@ class Batcher:
         thread = action.greenlet
         if thread is not None:
             self._see(action)
+            self._is_discarding = True
             for _ in range(3):  # a script may catch even this, and go on
                 thread.throw(GreenletExit)
                 if action.is_done:
                     break
+            self._is_discarding = False
         action.clear()
+        self._hold(action)
+        action.is_stale = True
 
     def _settle(self, chain: Chain) -> None:
         last = chain.settle()
@@ -356,6 +396,7 @@ class Batcher:
         while window and window[0].is_settled:
             action = window.popleft()
             run, n_done = action.run, action.index + 1
+            self._held_bytes -= action.held_bytes
             action.deliver()
             if action.has_failed and run.is_halting:
                 self._halt(action)
@@ -380,6 +421,8 @@ class Batcher:
             first.values = list(before or ())
             self._see(first)
             first.clear()
+            if first.is_new:
+                self._memory.drop()
         self._window.clear()
         self._ready.clear()
         self._chains.clear()

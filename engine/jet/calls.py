@@ -6,11 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import BatchMismatch
 from engine.sdk.batching import MAX_SIZE, Call
 
 if TYPE_CHECKING:
     from engine.jet.action import Action
+
+
+MIN_ROWS_APART = 32
+"""From how many rows on it pays to hand a batch to another thread."""
 
 
 class Raised(NamedTuple):
@@ -31,6 +34,11 @@ class Group:
     def is_full(self) -> bool:
         """Whether nothing is to be gained by waiting on."""
         return self.n_rows >= self.max_rows
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its calls may be made while other records go on, and are worth it."""
+        return self.actions[0].call_of().is_apart and self.n_rows >= MIN_ROWS_APART
 
     @property
     def deadline_s(self) -> float:
@@ -63,30 +71,27 @@ class Group:
         return batch
 
 
-def answers_to(actions: Sequence[Action]) -> list[Any]:
-    """Make the calls of actions as one; if that raises, those of each half, until only the bad ones are left out.
+def count_waiting(calls: Sequence[Call]) -> None:
+    """Note for how long calls have waited that are made now."""
+    now_s = time.perf_counter()
+    for call in calls:
+        call.statistics.waiting_s += (now_s - call.begun_s) * call.n_rows
+
+
+def answers_to(calls: Sequence[Call]) -> list[Any]:
+    """Make calls as one; if that raises, those of each half, until only the bad ones are left out.
 
     Returns
     -------
     list
         For each its answer, or `Raised`.
     """
-    calls = [action.call_of() for action in actions]
-    now_s = time.perf_counter()
-    for call in calls:
-        call.statistics.waiting_s += (now_s - call.begun_s) * call.n_rows
-    return _answered(calls)
-
-
-def _answered(calls: Sequence[Call]) -> list[Any]:
     try:
         return list(calls[0].run([call.inputs for call in calls]))
-    except BatchMismatch as exc:  # of any size: the function is wrong, and not a row
-        return [Raised(exc)] * len(calls)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as exc:  # noqa: BLE001 -- the script may raise anything
         if len(calls) == 1:
             return [Raised(exc)]
     middle = len(calls) // 2
-    return _answered(calls[:middle]) + _answered(calls[middle:])
+    return answers_to(calls[:middle]) + answers_to(calls[middle:])

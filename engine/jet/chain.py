@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from engine.errors import StateError
 from engine.jet.action import Action
 from engine.state import copied, is_same
 
@@ -44,8 +45,19 @@ class Chain:
             return not self.waiting
         return is_within and not self.waiting and not self.actions[-1].is_turn_awaited
 
-    def join(self, action: Action, resolve: Resolve) -> None:
-        """Begin a record behind the last one; raises `StateError` where it cannot have copies of the variables."""
+    def join(self, action: Action, resolve: Resolve, *, is_undoable: bool) -> None:
+        """Begin a record behind the last one.
+
+        Parameters
+        ----------
+        is_undoable : bool
+            Whether what it finds has to be kept.
+
+        Raises
+        ------
+        StateError
+            It cannot have copies of the variables.
+        """
         action.chain = self
         if self.actions:
             last = self.actions[-1]
@@ -54,13 +66,16 @@ class Chain:
                 action.before = last.left
                 action.values = copied(last.left, resolve)
             elif last.values is not None:
-                action.before = copied(last.values, resolve) if action.run.hook.is_halting else None
+                action.before = copied(last.values, resolve) if is_undoable else None
                 action.values = last.values
         self.actions.append(action)
 
     def has_kept(self, action: Action) -> bool:
         """Tell whether a record has left the variables alone since the next one began."""
-        return all(map(is_same, action.left or (), action.values or ()))
+        try:
+            return all(map(is_same, action.left or (), action.values or ()))
+        except StateError:
+            return False  # they cannot be kept any more, and could when the next one began
 
     def cut(self, action: Action) -> list[Action]:
         """Take out all records behind one, and return them in order."""

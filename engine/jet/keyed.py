@@ -150,8 +150,8 @@ class KeyedMemory:
 
         return read
 
-    def turn_to(self, key: Key) -> None:
-        """Put the variables of a key of the task in place of those that are there.
+    def turn_to(self, key: Key) -> bool:
+        """Put the variables of a key of the task in place of those that are there; return whether the key is new.
 
         Raises
         ------
@@ -160,10 +160,12 @@ class KeyedMemory:
         """
         place = (key,) if key is True or key is False else key  # True is 1 to a dictionary
         live = self._shelf.live.get(place)
+        is_new = False
         if live is None:
             live = self._wake(key, place)
+            is_new = live.key not in self._shelf.blobs
         elif live is self._current:
-            return
+            return False
         self._put_away()
         self._shape.put(live.values, self._variables)
         self._current = live
@@ -171,6 +173,14 @@ class KeyedMemory:
             live.interval = self._interval
             self._touched[live] = None
             self._live.move_to_end(live)
+        return is_new
+
+    def drop(self) -> None:
+        """Forget the key whose variables are in place: it was new, and nothing has come of it."""
+        if self._current is not None:
+            self._touched.pop(self._current, None)
+            self._drop(self._current)
+            self._current = None
 
     def entangled(self) -> None:
         """Return None: what a key has is its own."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from weakref import WeakSet
 
-from engine.errors import ScriptInvalid, StateIncompatible
+from engine.errors import EngineError, ScriptInvalid, StateIncompatible
 from engine.state import loaded_class
 
 MAX_TRACEBACK_CHARS = 16_384
@@ -89,6 +89,8 @@ def reason_of(exc: BaseException) -> str:
         said = str(exc)
     except Exception:  # noqa: BLE001 -- a class of the script's own may fail at this, too
         said = ""
+    if isinstance(exc, EngineError):
+        said = said.removesuffix(".")  # a sentence, which becomes a part of another
     said = _printable(said[:MAX_REASON_CHARS])
     return f"{type(exc).__name__}: {said}" if said else type(exc).__name__
 

@@ -49,10 +49,19 @@ class Memory(Protocol):
         """Have what the script does from now on be about the state of a task."""
 
     def entangled(self) -> tuple[str, str] | None:
-        """Return a name that records change and one that they do not with a part in common, if there are such."""
+        """Return two names of which one changes, and that have a part in common which copies would not."""
 
-    def turn_to(self, key: Key) -> None:
-        """Have the script see the state of a key of the task; raises `DataError` where that cannot be read."""
+    def turn_to(self, key: Key) -> bool:
+        """Have the script see the state of a key of the task; return whether the key is new.
+
+        Raises
+        ------
+        DataError
+            The state cannot be read.
+        """
+
+    def drop(self) -> None:
+        """Forget the key that the script sees, which was new."""
 
     def take(self) -> list[Any]:
         """Return the values that a record could change, as the script sees them now."""

@@ -13,7 +13,7 @@ from engine.jet.keeping import Trial
 from engine.jet.keys import Key
 from engine.jet.memory import UNBOUND, Put, Resolve, bind, refuse_unknown, values_of
 from engine.script import StateName
-from engine.state import pack, parts_of, unpack
+from engine.state import entangled, pack, unpack
 
 
 class Own:
@@ -141,19 +141,18 @@ class ModuleMemory:
             self._tasks[self._current].values = self._taken()
 
     def entangled(self) -> tuple[str, str] | None:
-        """Return a name that changes and one that does not, and that have a part in common."""
+        """Return two names of which one changes, and that have a part in common which copies would not."""
         if self._is_tasked:
             return None  # every task has its own
-        bound, others = self._variables, self._variables.keys() - set(self._changing)
-        parts = {name: parts_of(bound[name]) for name in self._changing if name in bound}
-        for other in sorted(name for name in others if not name.startswith("__")):
-            held = parts_of(bound[other])
-            for name, own in parts.items():
-                if not own.isdisjoint(held):
-                    return name, other
-        return None
+        changing = {name: self._variables[name] for name in self._changing if name in self._variables}
+        others = {name: value for name, value in self._variables.items() if name not in changing and name[:2] != "__"}
+        return entangled(changing, others)
 
-    def turn_to(self, key: Key) -> None:
+    def turn_to(self, key: Key) -> bool:  # noqa: ARG002 - there are none
+        """Return False: there are no keys, and no new ones."""
+        return False
+
+    def drop(self) -> None:
         """Do nothing: there are no keys."""
 
     def take(self) -> list[Any]:

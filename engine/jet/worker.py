@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -211,12 +212,24 @@ class Worker:
         """Have predictions wait for each other, if the script has something that predicts."""
         if not self._predictors.report():
             return
+        if shared := self._shared_with_batches():
+            print(  # noqa: T201 - the jet's console
+                f"Predictions are not batched: a batched function uses {shared}, which records change;"
+                " have them pass it as an argument.",
+                file=sys.stderr,
+            )
+            return
         from engine.jet.batcher import Batcher  # greenlets, for those who need them
 
         is_keyed = bool(self._script.keys)
         self._batcher = Batcher(self._memory, self._cell, self._turn, self._resolve, self._explained, is_keyed=is_keyed)
         self._batcher.try_copies()
         set_answering(self._batcher)
+
+    def _shared_with_batches(self) -> str:
+        """Return a name that batched functions use, and that is state or changes; an empty one if none is."""
+        kept = {trial.name for trial in try_state(self._module, self._script.state_names) if trial.refusal is None}
+        return next((name for name in self._script.batched if name in kept or name in self._script.changing), "")
 
     def _ask_in_turn(self, message: list[Any]) -> bytes | None:
         """Ask the engine when all records before the one in work are done: what cells hold has an order."""
@@ -310,7 +323,8 @@ class Worker:
         def more(wait_s: float) -> list[Run]:
             return [] if careful else runs_of(self._behind(wait_s))
 
-        self._is_halted |= self._batcher.score(runs_of(batches), more)
+        is_undoable = any(hook.is_halting for hook in self._hooks.values())
+        self._is_halted |= self._batcher.score(runs_of(batches), more, is_undoable=is_undoable)
         for batch in careful:
             self._score(batch)
 

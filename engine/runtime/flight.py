@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame, Phase
+from engine.channel import PIPE_BYTES, Cell, Failure, OutputFrame
 from engine.errors import EngineError
 from engine.runtime.work import Sent, Work
 
@@ -128,7 +128,7 @@ class Flight:
         error : EngineError
             How it ended.
         """
-        if cell.phase is Phase.BATCHED:
+        if cell.is_predicting:
             for sent in self._parts:
                 sent.work.is_careful = True
             return

@@ -113,6 +113,8 @@ class Script:
         Names that the script declares as only read.
     changing : tuple of str
         Names that scoring a record may change, kept or not.
+    batched : tuple of str
+        Names that batched functions use.
     modules_attached : tuple of str
         Modules that come with an attachment, and that the import policy leaves alone.
     snapshots : {"none"}
@@ -139,6 +141,7 @@ class Script:
     unkept: tuple[Note, ...] = ()
     shared: tuple[str, ...] = ()
     changing: tuple[str, ...] = ()
+    batched: tuple[str, ...] = ()
     modules_attached: tuple[str, ...] = ()
     snapshots: Literal["none"] = "none"
     notes: tuple[Note, ...] = ()

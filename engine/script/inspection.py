@@ -118,6 +118,7 @@ def _describe(
         unkept=state.unkept,
         shared=state.shared,
         changing=state.changing,
+        batched=state.batched,
         modules_attached=tuple(annotations.listed("module-attached")),
         notes=tuple(notes),
         sloc=count_code_lines(source, comments),

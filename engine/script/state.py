@@ -33,12 +33,14 @@ class State:
     """What was found: the names that are state, what changes and cannot be kept, and what is declared only read.
 
     `changing` is what a record may change, whether it is kept or not; what batched functions do belongs to no record.
+    `batched` is what these functions use, themselves or through others.
     """
 
     names: tuple[StateName, ...]
     unkept: tuple[Note, ...]
     shared: tuple[str, ...]
     changing: tuple[str, ...] = ()
+    batched: tuple[str, ...] = ()
 
 
 def find_state(
@@ -63,7 +65,7 @@ def find_state(
     found = _Analysis(tree, bindings, actions, shared, uses).result()
     if named:
         kept = [] if is_off else [StateName(name, line, BY_ANNOTATION) for name, line in named.items()]
-        return State(tuple(kept), (), tuple(shared), found.changing)
+        return State(tuple(kept), (), tuple(shared), found.changing, found.batched)
     return found
 
 
@@ -111,7 +113,7 @@ class _Analysis:
                 names.append(StateName(name, first.line, f"{first.effect} in {first.where}"))
             else:
                 unkept.append(Note(first.line, reason))
-        return State(tuple(names), tuple(unkept), tuple(self._shared), tuple(changing))
+        return State(tuple(names), tuple(unkept), tuple(self._shared), tuple(changing), self._used_in_batches())
 
     def _reach(self, actions: Iterable[str]) -> set[ast.AST]:
         """Return the functions, classes and expressions that can come into play during an action."""
@@ -126,6 +128,22 @@ class _Analysis:
                 names |= fresh
                 queue.extend(fresh)
         return live
+
+    def _used_in_batches(self) -> tuple[str, ...]:
+        """Return the module-level values that batched functions mention, themselves or through others."""
+        mentions = [mention for found in self._mentions.values() for mention in found]
+        names = {mention.name for mention in mentions if _is_batched(mention)}
+        queue = list(names)
+        while queue:
+            for place in self._bindings.get(queue.pop(), ()):
+                if place.kind in (Kind.FUNCTION, Kind.CLASS) and place.node is not None:
+                    fresh = {mention.name for mention in self._within[place.node]} - names
+                    names |= fresh
+                    queue.extend(fresh)
+        return tuple(sorted(name for name in names if name not in self._shared and self._is_value(name)))
+
+    def _is_value(self, name: str) -> bool:
+        return any(place.kind is Kind.VALUE for place in self._bindings.get(name, ()))
 
     def _first_line(self, name: str) -> tuple[int, str]:
         places = self._bindings.get(name)
@@ -217,7 +235,8 @@ class _Analysis:
 
 def _is_batched(mention: Mention) -> bool:
     """Whether a mention is in a function that is called for many records at once."""
-    decorators = (one for node in mention.path if isinstance(node, Function) for one in node.decorator_list)
+    functions = (node for node in mention.path if isinstance(node, Function))
+    decorators = (one for node in functions for one in node.decorator_list if one not in mention.path)
     called = (one.func if isinstance(one, ast.Call) else one for one in decorators)
     return any(ast.unparse(one).rpartition(".")[2] == "batched" for one in called)
 

@@ -34,9 +34,11 @@ class Call:
         Where is counted for how long rows have waited.
     max_wait_s : float
         For how long it would wait for others.
+    is_apart : bool
+        Whether `run` needs nothing of the script, so that other records may go on meanwhile.
     """
 
-    __slots__ = ("begun_s", "group", "inputs", "max_rows", "max_wait_s", "n_rows", "run", "statistics")
+    __slots__ = ("begun_s", "group", "inputs", "is_apart", "max_rows", "max_wait_s", "n_rows", "run", "statistics")
 
     def __init__(
         self,
@@ -47,9 +49,11 @@ class Call:
         run: Callable[[Sequence[Sequence[Array]]], Sequence[Any]],
         statistics: Statistics,
         max_wait_s: float = 0.0,
+        *,
+        is_apart: bool = False,
     ) -> None:
         self.group, self.inputs, self.n_rows, self.max_rows = group, inputs, n_rows, max_rows
-        self.run, self.statistics, self.max_wait_s = run, statistics, max_wait_s
+        self.run, self.statistics, self.max_wait_s, self.is_apart = run, statistics, max_wait_s, is_apart
         self.begun_s = time.perf_counter()
 
 
@@ -57,7 +61,7 @@ class Answering(Protocol):
     """Who answers calls, several at once."""
 
     def is_open(self) -> bool:
-        """Tell whether a call that is made now may wait for others."""
+        """Tell whether a call that is made now may wait for others; may raise what ends the caller."""
 
     def take(self, call: Call) -> Any:
         """Return the answer, when it is there; raises what the call has raised."""
@@ -106,7 +110,8 @@ def _predict(predictor: Predictor, arrays: Sequence[Array]) -> Sequence[Array]:
 
     group = predictor, *(array.shape[1:] for array in arrays)
     copies = [array.copy() for array in arrays]
-    answer: Sequence[Array] = _answering.take(Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics))
+    call = Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics, is_apart=bool(predictor.backend))
+    answer: Sequence[Array] = _answering.take(call)
     return answer
 
 
@@ -152,7 +157,8 @@ class Batched:
     def _call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         names = tuple(named)
         inputs = [np.array(argument) for argument in (*arguments, *named.values())]
-        shapes = tuple((array.shape, array.dtype.str if array.dtype.kind not in "SU" else "") for array in inputs)
+        kinds = (array.dtype.kind if array.dtype.kind in "SU" else array.dtype for array in inputs)
+        shapes = tuple((array.shape, kind) for array, kind in zip(inputs, kinds, strict=True))
 
         def run(calls: Sequence[Sequence[Array]]) -> Sequence[Any]:
             stacked = [_stack(column) for column in zip(*calls, strict=True)]
@@ -181,17 +187,18 @@ def _stack(arrays: Sequence[Array]) -> Array:
 
 
 def _rows(result: Any, n: int, name: str) -> Sequence[Any]:
-    if isinstance(result, dict):
+    if isinstance(result, dict) and result:
         columns = [_rows(part, n, name) for part in result.values()]
         return [dict(zip(result, row, strict=True)) for row in zip(*columns, strict=True)]
-    if isinstance(result, tuple):
+    if isinstance(result, tuple) and result:
         return list(zip(*(_rows(part, n, name) for part in result), strict=True))
     n_rows = len(result) if hasattr(result, "__len__") and getattr(result, "shape", (0,)) != () else None
     if n_rows != n:
         raise BatchMismatch(name, n, n_rows)
-    if isinstance(result, np.ndarray) and result.ndim > 1:
-        return [row.copy() for row in result]  # a row that is kept shall not keep its batch
-    return [result[index] for index in range(n)]
+    if isinstance(result, dict):
+        raise BatchMismatch(name, n, 0)
+    # A row shall neither keep its batch nor change with what the function does to it later.
+    return [row.copy() if isinstance(row, np.ndarray | np.void) else row for row in (result[i] for i in range(n))]
 
 
 @overload

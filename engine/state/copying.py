@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from operator import is_
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import StateUnkept
 from engine.state.instances import loaded_class
 from engine.state.values import pack, unpack
 from engine.state.window import Window
@@ -48,13 +49,18 @@ def copied(values: Sequence[Any], resolve: Callable[[str, str], type] = loaded_c
     ([1.0, 2.0], [1.0, 2.0, 3.0])
     """
     known: dict[int, Any] = {}
-    return [_copy(value, known, resolve) for value in values]
+    try:
+        return [_copy(value, known, resolve) for value in values]
+    except RecursionError as exc:
+        raise StateUnkept("value", "it is nested too deeply", "Keep it in flat lists or dicts.") from exc
 
 
 def _copy(value: Any, known: dict[int, Any], resolve: Callable[[str, str], type]) -> Any:
     kind = type(value)
-    if kind in _PLAIN or isinstance(value, np.generic):
+    if kind in _PLAIN or kind is object:
         return value
+    if isinstance(value, np.generic):
+        return value.copy() if kind is np.void else value
     place = id(value)
     if place in known:
         return known[place]
@@ -80,53 +86,107 @@ def _copy(value: Any, known: dict[int, Any], resolve: Callable[[str, str], type]
     return copy
 
 
-def parts_of(value: Any) -> set[int]:
-    """Return the identities of what can be changed in a value, itself included, as far as that is plain data."""
-    found: set[int] = set()
-    waiting = [value]
+def entangled(values: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return two names whose values have a part in common that `copied` would not keep in common.
+
+    Parameters
+    ----------
+    values : mapping of str to value
+        What is copied.
+    others : mapping of str to value
+        What is not.
+    """
+    owners: dict[int, tuple[str, bool]] = {}
+    for name, value in [*values.items(), *others.items()]:
+        for place, is_plain in _parts_of(value, is_plain=name in values):
+            owner, was_plain = owners.setdefault(place, (name, is_plain))
+            if not (is_plain and was_plain) and (owner in values or name in values) and owner != name:
+                return owner, name
+            if not is_plain and was_plain and owner == name:
+                return name, name
+    return None
+
+
+def _parts_of(value: Any, *, is_plain: bool) -> Iterator[tuple[int, bool]]:
+    """Yield the identity of each part that can be changed, and whether a copy of it is found by that identity again."""
+    seen: set[int] = set()
+    waiting = [(value, is_plain)]
     while waiting:
-        one = waiting.pop()
-        kind = type(one)
-        if kind in _PLAIN or id(one) in found or isinstance(one, type | ModuleType | FunctionType):
+        one, is_plain = waiting.pop()
+        if one is None or type(one) in _PLAIN or id(one) in seen or isinstance(one, type | ModuleType | FunctionType):
             continue
-        found.add(id(one))
+        seen.add(id(one))
+        yield id(one), is_plain
         if isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, list | tuple | set | deque):
-            waiting += one
+            waiting += [(part, is_plain) for part in one.values()]
+        elif isinstance(one, list | tuple | deque):
+            waiting += [(part, is_plain) for part in one]
         elif isinstance(one, np.ndarray):
-            waiting.append(one.base)
+            waiting.append((one.base, False))
+        elif isinstance(one, set):
+            waiting += [(part, False) for part in one]
         elif hasattr(one, "__dict__"):
-            waiting += vars(one).values()
-    return found
+            waiting += [(part, False) for part in vars(one).values()]
+
+
+def rough_size_bytes(values: Iterable[Any]) -> int:
+    """Return about how much memory copies of values take: of many alike, the first is looked at."""
+    return sum(map(_rough_size_bytes, values))
+
+
+def _rough_size_bytes(value: Any, depth: int = 0) -> int:
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, Window):
+        return 2 * value.n * value.dtype.itemsize
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, list | tuple | deque | set | dict) and value and depth < 4:
+        first = next(iter(value.values() if isinstance(value, dict) else value))
+        return len(value) * (64 + _rough_size_bytes(first, depth + 1))
+    return 64
 
 
 def is_same(one: Any, other: Any) -> bool:
     """Tell whether two values are of one type and equal in every bit, NaN and the sign of zero included.
+
+    Raises
+    ------
+    StateError
+        They are of a kind that nobody can keep.
 
     Examples
     --------
     >>> is_same([1, float("nan")], [1, float("nan")]), is_same([1], [True]), is_same(0.0, -0.0)
     (True, False, False)
     """
+    try:
+        return _is_same(one, other)
+    except RecursionError as exc:
+        raise StateUnkept("value", "it is nested too deeply", "Keep it in flat lists or dicts.") from exc
+
+
+def _is_same(one: Any, other: Any) -> bool:
     kind = type(one)
     if kind is not type(other):
         return False
     if one is other or kind in _EXACT:
-        return bool(one == other) or one is other
+        return one is other or bool(one == other)
     if kind is float:
         return _is_same_float(one, other)
     if kind is list or kind is tuple or kind is deque:
         if len(one) != len(other) or (kind is deque and one.maxlen != other.maxlen):
             return False
-        return all(map(is_, one, other)) or all(map(is_same, one, other))
+        return all(map(is_, one, other)) or all(map(_is_same, one, other))
     if kind is dict:
         return (
-            len(one) == len(other) and all(map(is_same, one, other)) and all(map(is_same, one.values(), other.values()))
+            len(one) == len(other)
+            and all(map(_is_same, one, other))
+            and all(map(_is_same, one.values(), other.values()))
         )
     if kind is Window:
         return one.n == other.n and _is_same_array(one.array(), other.array())
-    if kind is np.ndarray and not one.dtype.hasobject:
+    if (kind is np.ndarray and not one.dtype.hasobject) or kind is np.void:
         return _is_same_array(one, other)
     return pack(one) == pack(other)
 
