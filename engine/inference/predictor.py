@@ -136,8 +136,7 @@ class Predictor:
     device : str
         Where it really runs, such as ``cpu``.
     name, backend : str
-        The file's name, and what runs it, such as ``onnxruntime``; with a backend, `run` may be called by any thread,
-        one at a time.
+        The file's name, and what runs it, such as ``onnxruntime``.
     """
 
     def __init__(

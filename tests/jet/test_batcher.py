@@ -570,46 +570,6 @@ def other(x):
     assert len(results[0][1]) == 2  # n of a and b, and nothing of c
 
 
-def test_predictions_that_compute_elsewhere_go_on_beside_records_and_give_the_same(tmp_path: Path) -> None:
-    source = """
-import threading
-
-import numpy as np
-
-from engine.inference import Predictor, Tensor
-
-threads = set()
-# engine.shared: threads
-TENSOR = Tensor("x", np.dtype(np.float64), (None,))
-past = []
-
-def run(arrays):
-    threads.add((threading.current_thread().name, len(arrays[0])))
-    if (arrays[0] == 130).any():
-        raise ValueError("130")
-    return [arrays[0] * 2]
-
-def begin():
-    global model
-    model = Predictor(run, [TENSOR], [TENSOR], "cpu", backend="numpy")
-
-def action(x):
-    past.append(x)
-    del past[:-5]
-    value = float(model(np.array([float(x)]))[0])
-    yield [value, sum(past)]
-"""
-    conversation = talk(tmp_path, source)
-    outputs = conversation.score(*range(200))
-    assert outputs == [(1, [2.0 * n, sum(range(max(0, n - 4), n + 1))]) for n in range(200) if n != 130]
-    [failure] = conversation.failures
-    assert (failure.index, failure.stage) == (130, "action")
-    threads = conversation.worker._module.threads
-    assert ("engine-predictions", 64) in threads
-    assert ("MainThread", 8) in threads  # what is left is not worth it
-    assert conversation.cell.words[Cell.OPEN] == 0
-
-
 def test_what_a_discarded_record_does_on_its_way_out_is_not_done(tmp_path: Path) -> None:
     asked: list[Any] = []
     source = (
