@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from weakref import WeakSet
 
@@ -64,10 +65,10 @@ class Tensor:
             If its shape is another one, or its type would lose its meaning (a float for an integer input).
         """
         array = np.asarray(value)
-        is_shaped = len(array.shape) == len(self.shape) and all(
-            wanted in (None, size) for wanted, size in zip(self.shape, array.shape, strict=True)
-        )
-        if not is_shaped or not np.can_cast(array.dtype, self.dtype, "same_kind"):
+        is_fit = array.ndim == len(self.shape) and (array.dtype == self.dtype or _can_cast(array.dtype, self.dtype))
+        for wanted, size in zip(self.shape, array.shape, strict=False):
+            is_fit &= wanted is None or wanted == size
+        if not is_fit:
             raise SchemaMismatch(self.name, str(self), str(Tensor(self.name, array.dtype, array.shape)))
         return array.astype(self.dtype, copy=False)
 
@@ -75,6 +76,11 @@ class Tensor:
         """Return zeros (or empty strings), with the axes of any length cut to `batch_size`."""
         shape = [batch_size if size is None else size for size in self.shape]
         return np.full(shape, "" if self.dtype == object else 0, self.dtype)
+
+
+@cache
+def _can_cast(dtype: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    return np.can_cast(dtype, wanted, "same_kind")
 
 
 @dataclass(slots=True)
@@ -152,13 +158,10 @@ class Predictor:
         self._run = run
         self.inputs, self.outputs, self.device = tuple(inputs), tuple(outputs), device
         self.name, self.backend = name, backend
+        self.is_batchable = all(tensor.shape and tensor.shape[0] is None for tensor in (*self.inputs, *self.outputs))
+        """Whether rows of several calls may go through the graph in one: its first axes have any length."""
         self.statistics = Statistics()
         loaded.add(self)
-
-    @property
-    def is_batchable(self) -> bool:
-        """Whether rows of several calls may go through the graph in one: its first axes have any length."""
-        return all(tensor.shape and tensor.shape[0] is None for tensor in (*self.inputs, *self.outputs))
 
     def __repr__(self) -> str:
         return f"Predictor({', '.join(f'{tensor.name}: {tensor}' for tensor in self.inputs)} on {self.device})"

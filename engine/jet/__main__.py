@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from functools import partial
@@ -48,6 +49,9 @@ def main() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             return
+        if kind is Kind.BEGIN:
+            gc.collect()
+            gc.freeze()  # what is there by now stays, and need not be looked at between records
 
 
 if __name__ == "__main__":

@@ -306,8 +306,10 @@ class Batcher:
 
     def _hold(self, action: Action) -> None:
         """Count anew what a record holds."""
-        inputs = action.call.inputs if action.call is not None else ()
-        held_bytes = action.size_bytes + sum([array.nbytes for array in inputs])
+        held_bytes = action.size_bytes
+        if action.call is not None:
+            for array in action.call.inputs:
+                held_bytes += array.nbytes
         self._held_bytes += held_bytes - action.held_bytes
         action.held_bytes = held_bytes
 

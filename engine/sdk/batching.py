@@ -89,8 +89,9 @@ def reports() -> list[dict[str, Any]]:
 
 def _predict(predictor: Predictor, arrays: Sequence[Array]) -> Sequence[Array]:
     """Answer a call of a predictor, with others if its rows can go with theirs."""
-    n_rows = arrays[0].shape[0] if predictor.is_batchable else 0
-    if not n_rows or any(array.shape[0] != n_rows for array in arrays) or not (_answering and _answering.is_open()):
+    n_rows = len(arrays[0]) if predictor.is_batchable else 0
+    is_even = len(arrays) == 1 or len({len(array) for array in arrays}) == 1
+    if not n_rows or not is_even or _answering is None or not _answering.is_open():
         return predictor.run(arrays)
 
     def run(calls: Sequence[Sequence[Array]]) -> Sequence[Any]:
