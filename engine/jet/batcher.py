@@ -101,7 +101,7 @@ class Batcher:
         self._copies()
         self._memory.settle()
         if (names := self._memory.entangled()) is not None:
-            self._say_off(f"{names[0]} and {names[1]} have something in common, and only the first changes.")
+            self._say_off(f"{names[0]} and {names[1]} hold a part in common, which copies would not.")
 
     @property
     def is_patient(self) -> bool:
@@ -124,7 +124,8 @@ class Batcher:
         self._runs.extend(runs)
         self._is_halted = False
         copies_bytes = 2 * rough_size_bytes(self._memory.take())
-        self._n_most = max(1, min(N_UNDER_WAY, MAX_BYTES // (copies_bytes + 1)))
+        n_wanted = max([N_UNDER_WAY, *(function.max_size for function in batching.defined)])
+        self._n_most = max(1, min(n_wanted, MAX_BYTES // (copies_bytes + 1)))
         while self._step():
             if self._window and self._window[0].is_settled:
                 self._deliver()
