@@ -292,12 +292,14 @@ class Fetcher:
 
     def _hand_on(self, messages: Sequence[Message]) -> None:
         by_partition: dict[tuple[str, int], list[Message]] = {}
+        ended: set[tuple[str, int]] = set()
         for message in messages:
             place = message.topic() or "", message.partition() or 0
             if (error := message.error()) is None:
                 by_partition.setdefault(place, []).append(message)
+                ended.discard(place)
             elif error.name() == "_PARTITION_EOF":
-                self._silence.note_end(place)
+                ended.add(place)
             else:
                 self._meet(error)
         batches: list[tuple[int, int, Batch]] = []
@@ -312,6 +314,8 @@ class Fetcher:
             sizes[slot, partition] = sum(map(len, batch.values))
             batches.append((slot, partition, batch))
             n_records += len(batch)
+        for place in ended:  # told once: behind the last records, which are often of the same read
+            self._silence.note_end(place)
         if not batches:
             return
         self._mean_bytes = max(sum(sizes.values()) / n_records, 0.9 * self._mean_bytes)

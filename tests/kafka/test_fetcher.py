@@ -165,6 +165,24 @@ def test_silence_is_told_when_no_record_came_for_as_long_as_the_streams_wait(ben
     assert listener.values[0, 0] == numbered(10)
 
 
+def test_an_end_that_is_read_together_with_the_last_records_is_an_end(bench, monkeypatch):
+    read, n_reads = Fetcher._read, []
+
+    def read_to_the_end(fetcher):
+        messages = read(fetcher)
+        while not n_reads and not any(message.error() for message in messages):
+            messages += read(fetcher)
+        n_reads.append(len(messages))
+        return messages
+
+    monkeypatch.setattr(Fetcher, "_read", read_to_the_end)
+    bench.write("prices", 0, numbered(10))
+    listener = Listener()
+    bench.fetcher(listener, Inlet(0, "prices", "earliest", max_wait_s=0.3), partition=0)
+    listener.until(lambda: listener.n_silent)
+    assert n_reads[0] == 11
+
+
 def test_tasks_that_are_taken_once_more_are_read_again_from_where_the_group_has_committed(bench):
     bench.write("prices", 0, numbered(10))
     listener = Listener()
