@@ -51,7 +51,7 @@ SCRIPT = "def action(x):\n    yield x\n"
 
 @pytest.fixture
 def client(registry: SchemaRegistry) -> Iterator[SchemaRegistryClient]:
-    with SchemaRegistryClient({"url": registry.url}) as client:
+    with SchemaRegistryClient({"url": registry.url, "timeout": 10}) as client:
         yield client
 
 
@@ -257,7 +257,7 @@ def test_what_python_has_written_with_the_guid_of_its_schema_in_a_header_is_read
     rig: Rig, modern: StubRegistry
 ) -> None:
     headers: list[tuple[str, bytes]] = []
-    with SchemaRegistryClient({"url": modern.url}) as client:
+    with SchemaRegistryClient({"url": modern.url, "timeout": 10}) as client:
         conf = {"schema.id.serializer": header_schema_id_serializer}
         writer = AvroSerializer(client, json.dumps(PRICE), conf=conf)
         datum = writer(ACME, SerializationContext("prices", MessageField.VALUE, headers))

@@ -67,7 +67,7 @@ class Topics:
 
     def produce(self, schema: object, records: Sequence[dict[str, Any]], **conf: Any) -> None:
         """Send records as a Python program does, with their number as key."""
-        with SchemaRegistryClient({"url": self._url}) as client:
+        with SchemaRegistryClient({"url": self._url, "timeout": 10}) as client:
             writer = AvroSerializer(client, json.dumps(schema), conf=conf)
             for record in records:
                 headers: list[tuple[str, bytes]] = [("trace", b"t%d" % record["n"])]
@@ -84,7 +84,7 @@ class Topics:
 
     def consume(self) -> list[tuple[Message, Any]]:
         """Return all that is committed of the output, as messages and as a Python program reads them."""
-        with SchemaRegistryClient({"url": self._url}) as client:
+        with SchemaRegistryClient({"url": self._url, "timeout": 10}) as client:
             reader = AvroDeserializer(client)
             found = []
             for message in read_messages(self._kafka, self.output):
@@ -116,7 +116,7 @@ def test_records_of_an_old_and_a_new_schema_are_scored_and_a_python_program_read
     for message, value in found:
         assert (message.key(), message.headers()) == (b"k%d" % value["n"], [("trace", b"t%d" % value["n"])])
     assert "102 records in, 100 out, 2 rejected" in engine.said
-    with SchemaRegistryClient({"url": registry.url}) as client:
+    with SchemaRegistryClient({"url": registry.url, "timeout": 10}) as client:
         assert client.get_versions(f"{topics.output}-value") == [1]
 
 
