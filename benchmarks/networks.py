@@ -110,7 +110,7 @@ def write_torch(network: Network, folder: Path) -> Path:
     """Write it as a program of torch.export; needs PyTorch."""
     import torch
 
-    class Stack(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Stack(torch.nn.Module):  # type: ignore[misc, name-defined]  # PyTorch is not among the tools here
         """What the program is made from."""
 
         def __init__(self) -> None:

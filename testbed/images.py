@@ -22,7 +22,7 @@ from testbed.maven import FETCH_LIMIT_S, alone, cache_folder
 
 DEBIAN = "localhost/testbed-debian:1"
 _PACKAGES = "python3-venv,ca-certificates,tini"
-_SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
+_SUITE = "bookworm"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _LOOK_S = 0.02
 _N_IMAGES = 100  # steps of builds; each change of the engine leaves some, and 300 MB
@@ -184,8 +184,8 @@ def prune_images(buildah: Buildah | None = None) -> None:
 def _make_debian(buildah: Buildah) -> None:
     buildah.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".debian-", dir=buildah.folder) as work:
-        suite, mirror = _where()
-        command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, work, mirror]
+        suite, *mirror = _where()
+        command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, work, *mirror]
         try:
             ran = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_LIMIT_S)
         except subprocess.TimeoutExpired as late:
@@ -201,16 +201,16 @@ def _make_debian(buildah: Buildah) -> None:
         buildah.call("commit", "-q", "--rm", container, DEBIAN)
 
 
-def _where() -> tuple[str, str]:
-    """Return the release and the mirror of this machine, if it is a Debian; else those that are known to work."""
+def _where() -> tuple[str, ...]:
+    """Return this machine's release and mirror if it is a Debian, else a release that debootstrap knows a mirror of."""
     release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
     suite = re.search(r"^VERSION_CODENAME=(\w+)", release, re.MULTILINE)
     if suite is None or "ID=debian" not in release.splitlines():
-        return _SUITE, _MIRROR
+        return (_SUITE,)
     for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         if path.exists() and (found := re.search(r"^(?:URIs: |deb )\s*(https?://\S+)", path.read_text(), re.MULTILINE)):
             return suite[1], found[1]
-    return suite[1], _MIRROR
+    return (suite[1],)
 
 
 def _lives(pid: int) -> bool:

@@ -27,8 +27,8 @@ class _Asked:
         return self._registry.schema(key)
 
     def to_write(self) -> tuple[int, Any]:
-        """As `SchemaSource.to_write`."""
-        raise NotImplementedError
+        """Refuse: a sample is only read."""
+        raise TypeError("A sample is only read.")
 
 
 def readable(stream: Stream, records: Iterable[bytes], secrets: Path) -> list[bytes]:
