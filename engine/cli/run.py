@@ -101,7 +101,6 @@ def run(
             talk("The run has finished already, so that there is nothing to resume. Without --resume it begins anew.")
             return
         resumed = went_on_at(job)
-        tell_plan(job)
         try:
             with progress_bar(existing_file(named[0]), counts_before(job).n_in, is_shown=not job.is_inline) as show:
                 tell_trouble = TroubleTeller()
@@ -249,21 +248,15 @@ def raise_closed_pipe(done: Done) -> None:
         cause = cause.__cause__
 
 
-def tell_plan(job: Job) -> None:
-    """Say how the cores are shared."""
-    from engine.runtime.threads import plan_threads
-
-    n_jets = job.settings.n_jets if job.model.script.is_stateless and not job.is_inline else 1
-    talk(str(plan_threads(job.settings, n_jets)))
-
-
 def tell_predictors(done: Done) -> None:
-    """Say how many rows a call of each predictor had: what came of its being batched."""
-    for one in done.info.predictors:
-        if one.n_calls:
-            where = f" on {one.device}" if one.device else ""
-            rows = f"{counted(one.n_rows, 'row')} in {counted(one.n_calls, 'call')}"
-            talk(f"{one.name}{where}: {rows}, {one.mean_rows:.1f} a call, {1e6 * one.row_s:,.0f} us a row.")
+    """Say how many rows a call of each predictor had, what came of its being batched, and how the cores were shared."""
+    called = [one for one in done.info.predictors if one.n_calls]
+    if called and done.info.plan is not None:
+        talk(done.info.plan.sentence)
+    for one in called:
+        where = f" on {one.device}" if one.device else ""
+        rows = f"{counted(one.n_rows, 'row')} in {counted(one.n_calls, 'call')}"
+        talk(f"{one.name}{where}: {rows}, {one.mean_rows:.1f} a call, {1e6 * one.row_s:,.0f} us a row.")
 
 
 def tell_rejects(done: Done) -> None:

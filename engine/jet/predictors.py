@@ -22,10 +22,10 @@ class Predictors:
         self._send = send
         self._told: list[dict[str, Any]] = []
 
-    def report(self) -> bool:
-        """Tell what they did, if it is more than was told; return whether there are any."""
+    def report(self, *, is_asked: bool = False) -> bool:
+        """Tell what they did, if somebody asks or it is more than was told; return whether there are any."""
         told = reports()
-        if told != self._told:
+        if is_asked or told != self._told:
             self._told = told
             self._send(pack_message(Kind.PREDICTORS, told))
         return bool(told)

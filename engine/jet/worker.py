@@ -269,7 +269,7 @@ class Worker:
         frames.finish(self._memory.commit(frames.put))
 
     def _report_predictors(self, _body: memoryview) -> None:
-        self._predictors.report()
+        self._predictors.report(is_asked=True)
 
     @staticmethod
     def _collect(answer: Answer, index: int, result: Any) -> None:

@@ -19,10 +19,12 @@ _LOST = {
     KafkaError.STALE_MEMBER_EPOCH,
     KafkaError.FENCED_MEMBER_EPOCH,
 }
-_REFUSED = {
+_GONE = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+_REFUSED = _GONE | {
     KafkaError.TOPIC_EXCEPTION,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -47,6 +49,11 @@ def is_purged(error: KafkaError) -> bool:
 def is_occupied(error: KafkaError) -> bool:
     """Whether the producer is still in another call, which was given up."""
     return error.code() in _OCCUPIED
+
+
+def is_gone(error: KafkaError) -> bool:
+    """Whether there is no such topic: said of every topic of a transaction, if it is so of one."""
+    return error.code() in _GONE
 
 
 def is_refused(error: KafkaError) -> bool:

@@ -15,7 +15,7 @@ from engine.kafka.brokers import Brokers
 from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.kafka.faults import failure_of, is_fenced, is_occupied, is_purged, is_refused, timed_out
+from engine.kafka.faults import failure_of, is_fenced, is_gone, is_occupied, is_purged, is_refused, timed_out
 from engine.kafka.names import is_fixed
 from engine.kafka.producing import open_producer, raising, send_offsets
 from engine.kafka.topics import find_topic
@@ -198,6 +198,8 @@ class Transaction:
                 self._fatal = exc.args[0]
         error = self._fatal or error
         if self._undelivered is not None and is_refused(self._undelivered[1]):
+            if is_gone(self._undelivered[1]) and len(self._topics) > 1:
+                self._undelivered = self._missing_topic() or self._undelivered
             topic, error = self._undelivered  # the reason for all that came after
         self._error = error
         self._failure = failure_of(error, topic, self.connection.servers)
@@ -248,21 +250,19 @@ class Transaction:
         with raising():
             n_left = producer.flush(min(self._left_s(), LOOK_S))
         if n_left and self._undelivered is None:
-            self._look_for_topics()
-            with raising():
-                n_left = producer.flush(self._left_s())
+            self._undelivered = self._missing_topic()
+            if self._undelivered is None:
+                with raising():
+                    n_left = producer.flush(self._left_s())
         if self._undelivered is not None:
             raise KafkaException(self._undelivered[1])
         if n_left:
             raise KafkaException(timed_out(f"{n_left} records are still on the way"))
 
-    def _look_for_topics(self) -> None:
-        """Raise the error of a topic that is gone: librdkafka asks for minutes to write to it, and not whether it is.
+    def _missing_topic(self) -> tuple[str, KafkaError] | None:
+        """Return a topic of the transaction that is gone, and what the brokers say of it.
 
-        Raises
-        ------
-        KafkaException
-            The broker's own error.
+        librdkafka asks for minutes to write to it, and not whether it is there.
         """
         with Brokers(self.connection, _STEP_S) as brokers:
             for topic in sorted(self._topics):
@@ -271,10 +271,10 @@ class Transaction:
                 except BrokerRefused as exc:
                     cause = exc.__cause__
                     if isinstance(cause, KafkaException) and is_refused(cause.args[0]):
-                        self._undelivered = topic, cause.args[0]
-                        raise KafkaException(cause.args[0]) from exc
+                        return topic, cause.args[0]
                 except BrokerUnreachable:
-                    return
+                    break
+        return None
 
     def _end(self, producer: Producer) -> None:
         """Tell the broker to commit. An error, once it was told, leaves open whether it did."""

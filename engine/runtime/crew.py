@@ -201,6 +201,10 @@ class Crew:
         for task in sorted(self._owner.owned) if not self.jets or jets == self.jets else ():
             await jets[task % len(jets)].restore(self._owner.store.entries(SCRIPT, task), task)
 
+    async def ask_predictors(self) -> None:
+        """Have jets tell what their predictors did."""
+        await asyncio.gather(*(jet.ask_predictors() for jet in self.jets))
+
     async def end(self) -> list[OutputFrame]:
         """Call ``end()`` in every jet and return what it gave.
 

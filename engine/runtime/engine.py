@@ -438,8 +438,10 @@ class Engine:
         if self.state is EngineState.RUNNING:
             self.manifold.open()
 
-    def profile(self) -> ProfileInfo | None:
-        """Return where the time of the loaded model went; None without one."""
+    async def profile(self) -> ProfileInfo | None:
+        """Return where the time of the loaded model went, up to now; None without one."""
+        if self.manifold.crew is not None:
+            await self.manifold.crew.ask_predictors()
         return profile_engine(self)
 
     def silence_s(self, jet: Jet) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,9 @@ log = get_logger(__name__)
 STOP_S = 5.0
 """What a jet gets to end by itself before it is killed."""
 
+_TELL_S = 1.0
+"""What a jet gets to say what its predictors did."""
+
 
 class JetStatus(enum.Enum):
     """What a jet is good for."""
@@ -79,6 +83,7 @@ class Jet:
         self._launcher, self._owner = launcher, owner
         self._runner: Runner | None = None
         self._dialogue = Dialogue()
+        self._has_told = asyncio.Event()
         self._restoring = asyncio.Lock()
         self._exited: asyncio.Future[int] | None = None
         self._flight = Flight()
@@ -332,6 +337,7 @@ class Jet:
         elif kind is Kind.PREDICTORS:
             self._flight.is_batched = True
             self._owner.on_predictors(self, unpack_message(body))
+            self._has_told.set()
         elif kind is Kind.ASK:
             self._owner.on_ask(self, unpack_message(body), self._reply)
         elif kind is Kind.STATE:
@@ -472,6 +478,15 @@ class Jet:
         if stalled is not None:
             self._stalled = stalled
             self._runner.kill()
+
+    async def ask_predictors(self) -> None:
+        """Ask what predictors did, and wait until it is told: for a second, since a batch may be in work."""
+        if not self._flight.is_batched or self.status is not JetStatus.READY:
+            return
+        self._has_told.clear()
+        self._send(pack_frame(Kind.PREDICTORS))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_told.wait(), _TELL_S)
 
     async def stop(self, *, is_kill: bool = False) -> None:
         """End the runner: when it is through with what it has, or at once."""

@@ -77,8 +77,11 @@ def test_an_older_engine_has_no_plan(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_run_says_at_its_end_how_large_the_batches_were(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_predictors(Done(EngineInfo("FINISHED", predictors=[LSTM, UNUSED, FUNCTION]), None, 1.0, ()))
+    tell_predictors(Done(EngineInfo("FINISHED", plan=PLAN, predictors=[UNUSED]), None, 1.0, ()))
+    assert capsys.readouterr().err == ""
+    tell_predictors(Done(EngineInfo("FINISHED", plan=PLAN, predictors=[LSTM, UNUSED, FUNCTION]), None, 1.0, ()))
     assert capsys.readouterr().err.splitlines() == [
+        "2 cores for the engine and 1 jet.",
         "lstm.onnx on cpu: 128 rows in 2 calls, 64.0 a call, 200 us a row.",
         "predict(): 128 rows in 2 calls, 64.0 a call, 234 us a row.",
     ]

@@ -179,6 +179,11 @@ def test_a_topic_that_is_gone_is_named_when_its_records_stay_on_the_way(
     with pytest.raises(DeliveryFailed, match=r"gone.*no such topic"):
         transaction.commit({})
     assert asked == ["there", "gone"]
+    transaction.produce("there", b"a")
+    transaction.produce("gone", b"a")
+    transaction._undelivered = "there", KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)  # said of all topics, for one
+    with pytest.raises(DeliveryFailed, match=r"gone.*no such topic"):
+        transaction.commit({})
 
 
 class Waiting:

@@ -438,7 +438,7 @@ def test_a_slow_reader_holds_the_model_up_and_loses_nothing(rig, within):
         await engine.load(rig.model("def action(x):\n    yield [x, 'x' * 5000]\n"))
         seen, after = [], 0
         while len(seen) < 5000:
-            outputs = await engine.outputs(1, after=after)
+            outputs = await engine.outputs(1, after=after, wait_s=60)
             seen += [json.loads(value)[0] for value in outputs.values]
             after = outputs.last_seq
             await asyncio.sleep(0)

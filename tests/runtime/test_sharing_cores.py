@@ -101,13 +101,13 @@ def test_predictors_are_counted_over_a_jet_that_ends_and_until_they_are_unloaded
         [info] = engine.inspect().predictors
         assert (info.name, info.backend, info.device) == ("double.onnx", "test", "cpu")
         assert metrics.REGISTRY.get_sample_value("engine_predictor_rows_total", {"predictor": "double.onnx"}) == 4
-        profile = engine.profile()
+        profile = await engine.profile()
         assert (profile.queue.count, profile.action.count, profile.score.count) == (4, 4, 1)
         assert profile.predictors == [info]
         scaled = await engine.scale(2)
         assert scaled.note.startswith("Threads of a predictor: 1 in a jet that is started now.")
         await engine.reset()
-        assert (engine.inspect().predictors, engine.profile()) == ([], None)
+        assert (engine.inspect().predictors, await engine.profile()) == ([], None)
 
     within(test)
 

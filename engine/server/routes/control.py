@@ -64,7 +64,7 @@ async def inspect(service: ServiceOf) -> EngineInfo:
 @router.get("/profile", summary="Where the time goes", responses=problems(404))
 async def profile(service: ServiceOf) -> ProfileInfo:
     """Return what the predictors of the loaded model did, and the time in its action, in commits and in requests."""
-    found = service.engine.profile()
+    found = await service.engine.profile()
     if found is None:
         raise NotLoaded("No model is loaded", "Load one with PUT /engine/model.")
     return found
