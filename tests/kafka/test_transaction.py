@@ -221,7 +221,7 @@ def test_a_coordinator_that_is_gone_is_given_up_and_another_producer_asks_for_th
     transaction.produce("coordinator", b"a", partition=0)
     with monkeypatch.context() as patch:
         patch.setattr(transaction, "_left_s", lambda: 0.01)
-        patch.setattr("engine.kafka.transaction._STEP_S", 0.01)
+        patch.setattr("engine.kafka.transaction._STEP_S", 0.5)  # the next producer has to connect within it
         with pytest.raises(CommitAborted, match="coordinator") as caught:
             transaction.commit({("input", 0): 1})
     assert not caught.value.is_lost
