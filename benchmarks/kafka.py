@@ -2,6 +2,9 @@
 
 Everybody has the same records on the same broker of this machine, takes turns with the others, commits every 100 ms,
 and is asked for every output: how many, and which. Without ``--brokers`` a broker of the testbed is started.
+
+Bytewax and Faust take part with ``--also``: they give each record at least once, and Faust takes minutes for what the
+others do in seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from benchmarks.over_kafka.contenders import (
     Engine,
     Loop,
     Streams,
+    bytewax_python,
+    faust_python,
     quix_python,
     streams_classes,
     unpack_model,
@@ -43,6 +48,7 @@ BROKER_HEAP_MIB = 1024  # a broker of production has more; with the testbed's it
 PARTS = ("no_op", "counter", "lstm", "latency", "restore")
 
 RAW, RAW_AVRO, QUIX, STREAMS, ENGINE = "raw loop", "raw loop, fastavro", "Quix Streams", "Kafka Streams", "engine"
+ALSO = {"bytewax": ("Bytewax, at least once", bytewax_python), "faust": ("Faust, at least once", faust_python)}
 ONE_BY_ONE, TWO = ", one by one", ", two threads"
 
 
@@ -96,17 +102,19 @@ class Lane:
 
 @dataclass(slots=True)
 class Crew:
-    """Everybody who can be had here, and why others cannot."""
+    """Everybody who can be had here, and why others cannot; the interpreters of peers by their name in `ALSO`."""
 
     model: Path
     quix: str | None
     classes: str | None
     missing: list[str]
+    also: Mapping[str, str]
 
     def of(self, part: str) -> list[Contender]:
         """Return who takes part, the engine last."""
         raw = partial(Loop, python=sys.executable, program="raw_loop.py", model=self.model)
         quix = [Loop(QUIX, self.quix, "quix_loop.py", self.model)] if self.quix else []
+        quix += [Loop(ALSO[name][0], python, f"{name}_loop.py", self.model) for name, python in self.also.items()]
         streams = [Streams(self.classes)] if self.classes else []
         if part == "lstm":
             loops = [raw(RAW), raw(RAW + ONE_BY_ONE, is_batched=False), raw(RAW + TWO, n_threads=2)]
@@ -119,8 +127,8 @@ class Crew:
 
 
 @contextlib.contextmanager
-def make_crew() -> Iterator[Crew]:
-    """Give everybody who can be had: Quix Streams is installed by uv, Kafka Streams is compiled by javac."""
+def make_crew(also: Sequence[str] = ()) -> Iterator[Crew]:
+    """Give everybody who can be had: peers in Python are installed by uv, Kafka Streams is compiled by javac."""
     missing: list[str] = []
 
     def get(what: str, make: Callable[[], str]) -> str | None:
@@ -132,7 +140,10 @@ def make_crew() -> Iterator[Crew]:
 
     with tempfile.TemporaryDirectory(prefix="over-kafka-") as folder:
         place = Path(folder)
-        yield Crew(unpack_model(place), get(QUIX, quix_python), get(STREAMS, lambda: streams_classes(place)), missing)
+        quix, streams = get(QUIX, quix_python), get(STREAMS, lambda: streams_classes(place))
+        pythons = {name: get(*ALSO[name]) for name in also}
+        found = {name: python for name, python in pythons.items() if python is not None}
+        yield Crew(unpack_model(place), quix, streams, missing, found)
 
 
 @contextlib.contextmanager
@@ -284,10 +295,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--records", type=int, default=N_RECORDS, help=help_text)
     parser.add_argument("--rounds", type=int, default=N_ROUNDS)
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
+    parser.add_argument("--also", action="append", choices=tuple(ALSO), default=[], help="a peer; may be given again")
     parser.add_argument("--brokers", help="a cluster that runs; without it one is started")
     parser.add_argument("--out", type=Path, default=LOCAL, help="folder of the JSON file")
     options = parser.parse_args(arguments)
-    with make_crew() as crew, make_track(options.brokers) as track:
+    with make_crew(options.also) as crew, make_track(options.brokers) as track:
         results = measure(track, crew, options.only or PARTS, options.records, options.rounds)
     show(results)
     save("kafka", results, options.out)

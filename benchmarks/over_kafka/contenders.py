@@ -1,4 +1,4 @@
-"""Who scores: the engine, a raw loop, Quix Streams and Kafka Streams, and how each is started."""
+"""Who scores: the engine, a raw loop, and what people use instead, and how each is started."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from benchmarks.environments import peer_python, run
 from benchmarks.measuring import ROOT
-from benchmarks.over_kafka.loads import WINDOW
+from benchmarks.over_kafka.loads import N_PARTITIONS, WINDOW
 from testbed.maven import fetch
 
 PEERS = Path(__file__).parent / "peers"
 SCRIPTS = ROOT / "benchmarks" / "scripts"
 COMMIT_S = 0.1  # the engine's default interval, for everybody
 LINGER_MS = 5  # librdkafka's default, for everybody
-QUIX = "3.28.1"
+QUIX, BYTEWAX, FAUST = "3.28.1", "0.21.1", "0.15.3"
 KAFKA_STREAMS = "4.3.1"
 """Releases that are known to work here; a newer one is tried by changing it."""
 
@@ -111,6 +111,7 @@ class Loop(Contender):
             "load": task.load,
             "folder": str(task.folder),
             "model": str(self._model),
+            "n_partitions": N_PARTITIONS,
             "window": WINDOW,
             "codec": self._codec,
             "n_threads": self._n_threads,
@@ -206,10 +207,23 @@ def unpack_model(folder: Path) -> Path:
 
 def quix_python() -> str:
     """Return the interpreter of an environment with Quix Streams; made when it is not there."""
+    return _python(f"quix-{QUIX}", f"quixstreams=={QUIX}")
+
+
+def bytewax_python() -> str:
+    """Return the interpreter of an environment with Bytewax; made when it is not there."""
+    return _python(f"bytewax-{BYTEWAX}", f"bytewax[kafka]=={BYTEWAX}")
+
+
+def faust_python() -> str:
+    """Return the interpreter of an environment with Faust; made when it is not there."""
+    return _python(f"faust-{FAUST}", f"faust-streaming=={FAUST}")
+
+
+def _python(name: str, package: str) -> str:
     import onnxruntime
 
-    wanted = (f"quixstreams=={QUIX}", "fastavro", f"onnxruntime=={onnxruntime.__version__}")
-    return peer_python(f"quix-{QUIX}", *wanted)
+    return peer_python(name, package, "fastavro", f"onnxruntime=={onnxruntime.__version__}")
 
 
 def streams_classes(folder: Path) -> str:

@@ -170,7 +170,7 @@ class FakeEngine:
             predictors=self.predictors,
         )
 
-    def profile(self) -> ProfileInfo | None:
+    async def profile(self) -> ProfileInfo | None:
         if self.model is None:
             return None
         action, none = TimeInfo(128, 0.5), TimeInfo(0, 0.0)

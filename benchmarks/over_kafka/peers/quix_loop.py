@@ -38,24 +38,16 @@ def count(_value, state):
     return float(n)
 
 
-def open_lstm():
+def open_scorer():
     """Return a scorer of one price after the other."""
-    import numpy as np
-    import onnxruntime
+    from lstm import open_lstm
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = TASK["n_threads"]
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(TASK["model"], options, providers=["CPUExecutionProvider"])
-    (name,) = (node.name for node in session.get_inputs())
+    lstm = open_lstm(TASK)
 
     def score(price, state):
         window = [*state.get("window", []), price][-WINDOW:]
         state.set("window", window)
-        if len(window) < WINDOW:
-            return None
-        return float(session.run(None, {name: np.asarray(window, np.float32)[None, :, None]})[0][0, -1, 0])
+        return lstm([window])[0] if len(window) == WINDOW else None
 
     return score
 
@@ -82,7 +74,7 @@ def main():
     elif TASK["load"] == "counter":
         frame = frame.apply(count, stateful=True)
     else:
-        frame = frame.apply(open_lstm(), stateful=True).filter(lambda score: score is not None)
+        frame = frame.apply(open_scorer(), stateful=True).filter(lambda score: score is not None)
     frame.to_topic(target)
     application.run()
 

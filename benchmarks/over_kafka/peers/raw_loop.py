@@ -61,17 +61,11 @@ def count(messages):
     return outputs
 
 
-def open_lstm():
+def open_scorer():
     """Return a scorer: of all full windows of a chunk at once, or of one after the other."""
-    import numpy as np
-    import onnxruntime
+    from lstm import open_lstm
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = TASK["n_threads"]
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(TASK["model"], options, providers=["CPUExecutionProvider"])
-    (name,) = (node.name for node in session.get_inputs())
+    lstm = open_lstm(TASK)
     windows = defaultdict(lambda: deque(maxlen=WINDOW))
     step = STEP if TASK["is_batched"] else 1
 
@@ -86,8 +80,7 @@ def open_lstm():
                 rows.append(list(window))
         scores = []
         for at in range(0, len(rows), step):
-            stacked = np.asarray(rows[at : at + step], np.float32)[:, :, None]
-            scores += session.run(None, {name: stacked})[0][:, -1, 0].tolist()
+            scores += lstm(rows[at : at + step])
         return list(zip(keys, scores, strict=True))
 
     return score
@@ -95,7 +88,7 @@ def open_lstm():
 
 def main():
     """Score until killed."""
-    score = open_lstm() if TASK["load"] == "lstm" else {"no_op": echo, "counter": count}[TASK["load"]]
+    score = open_scorer() if TASK["load"] == "lstm" else {"no_op": echo, "counter": count}[TASK["load"]]
     base = {"bootstrap.servers": TASK["brokers"]}
     producer = Producer(
         base
