@@ -161,6 +161,8 @@ def perform(
     before = signal.getsignal(signal.SIGINT)
     # Whoever ends a container says SIGTERM: a run that is ended so leaves its consumer group in order, too.
     terminate = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if before is signal.SIG_IGN:  # a job in the background of a shell script: SIGTERM has to get through all the same
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if job.is_inline:
         # The script holds the event loop, so that asyncio's way, to cancel a task, would wait for the whole batch.
         signal.signal(signal.SIGINT, _interrupt)

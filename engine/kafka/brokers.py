@@ -131,6 +131,7 @@ class Brokers:
                     raise self._explain(what, exc) from exc
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc
+            self.close()  # a client that was told off for the leaders that it knows goes on with the same ones
             time.sleep(_LOOK_S)
 
     def list_topics(self) -> set[str]:

@@ -89,10 +89,10 @@ class Victim:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def interrupt(self) -> None:
-        """Ask it to end as Ctrl-C does: ``engine run`` then stops in order."""
+    def terminate(self) -> None:
+        """Ask it to end in order."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
 
     def _children(self) -> list[int]:
         found = []
@@ -107,8 +107,7 @@ class Victim:
 
     def stop(self) -> int:
         """Have it end in order, by force when it does not; return its exit code."""
-        if self._process.poll() is None:
-            self._process.terminate()
+        self.terminate()
         return self.wait_for_end()
 
     def wait_for_end(self) -> int:

@@ -85,6 +85,17 @@ def test_ctrl_c_ends_a_run_with_130_and_leaves_whole_records(
     assert lines.endswith(b"\n")
 
 
+def test_a_run_in_the_background_of_a_script_ends_when_it_is_told_to(sample: Path) -> None:
+    """There a shell has its jobs ignore SIGINT, and what they start."""
+    line = f"{sys.executable} -m engine run echo.py - out.jsons < <(echo 1; sleep 60) & echo $!; wait"
+    with subprocess.Popen(["bash", "-c", line], cwd=sample, env=environ(), stdout=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        pid = int(shell.stdout.readline())
+        until(lambda: (sample / "out.jsons").exists() and (sample / "out.jsons").read_bytes() == b"1\n")
+        os.kill(pid, signal.SIGTERM)
+        shell.wait(timeout=20)
+
+
 def test_scores_come_out_as_the_records_come_in(sample: Path) -> None:
     command = [*ENGINE, "run", "echo.py"]
     pipe = subprocess.PIPE

@@ -62,3 +62,20 @@ def test_what_librdkafka_logs_while_it_is_asked_is_kept_and_goes_nowhere(caplog)
             "FAIL [c#producer-1] [thrd:b]: ssl://b:1/bootstrap: Disconnected (after 1ms in state UP)"
         )
     assert (complaints.logged, caplog.records) == ("Disconnected", [])
+
+
+def test_who_asks_again_forgets_the_leaders_that_were_known(closed):
+    clients = []
+
+    def question(client, _timeout_s):
+        clients.append(client)
+        answer = Future()
+        if len(clients) == 1:
+            answer.set_exception(KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH)))
+        else:
+            answer.set_result(7)
+        return {"prices": answer}
+
+    with Brokers(Connection(closed), 5) as brokers:
+        assert brokers.ask("look", question) == {"prices": 7}
+    assert clients[0] is not clients[1]

@@ -28,7 +28,7 @@ STUCK_S = 90.0
 SPARED_SHARE = 0.4
 """How many engines live on where there is other trouble: who is dead cannot be frozen."""
 
-STOPPED = (0, 128 + signal.SIGINT, -signal.SIGINT)
+STOPPED = (0, 128 + signal.SIGINT, -signal.SIGTERM)
 """How a run ends that was asked to: through, in order, or before it has learned to."""
 
 

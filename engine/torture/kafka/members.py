@@ -102,7 +102,7 @@ class Member:
         if is_hard:
             self.victim.kill()
         else:
-            self.victim.interrupt()
+            self.victim.terminate()
 
     def end(self) -> None:
         """Kill it, whatever it does."""
