@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Protocol
@@ -278,6 +278,13 @@ class Manifold:
         Returns when no commit with anything of them is with the store any more.
         """
         await self.ownership.drop(frozenset(tasks))
+
+    def lose(self, tasks: Collection[int]) -> None:
+        """Let go of tasks at once; what was read of them is read again, so that their inputs are not at their end."""
+        for lane in self.lanes.values():
+            if lane.task in tasks:
+                self.intakes[lane.slot].is_eof = False
+        self.tasks.drop(tasks)
 
     def on_batch(self, intake: Intake | Lane, batch: Batch) -> None:
         """Queue what a source gave; of a lane that is gone, or goes, nothing is taken, nor behind ``end()``."""

@@ -107,7 +107,7 @@ class Ownership:
     async def drop(self, tasks: frozenset[int]) -> None:
         """Let go of tasks that are lost; see `Manifold.drop`."""
         manifold = self._manifold
-        self._tasks.drop(tasks)
+        manifold.lose(tasks)
         self.drop_waiting()
         void = [work for work in [*manifold.ledger.works, *manifold.line.sent_works] if self._tasks.is_void(work)]
         manifold.ledger.discard(self._tasks.is_void, tasks)

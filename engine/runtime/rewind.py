@@ -69,7 +69,7 @@ class Rewind:
     def _lose_all(self) -> frozenset[int]:
         tasks = self._manifold.tasks
         lost = tasks.owned | {lane.task for lane in tasks.lanes.values()}
-        tasks.drop(lost)
+        self._manifold.lose(lost)
         return lost
 
     def do_again(self, jet: Jet | None = None, *, aborted: Interval | None = None) -> None:

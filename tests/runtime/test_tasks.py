@@ -430,6 +430,34 @@ def test_a_commit_that_no_jet_is_left_to_answer_does_not_keep_them_from_starting
     within(test)
 
 
+@pytest.mark.parametrize("is_aborted", [True, False])
+def test_an_input_whose_tasks_are_lost_is_not_at_its_end(rig, within, is_aborted):
+    """Of a run that ends where its topic does: what was read and is not committed is still to come."""
+
+    async def test():
+        engine, partitions, log, topic = await begin(rig, SUM, [records(0)])
+        topic.gate.clear()
+        await partitions.take([0])
+        await until(lambda: topic.is_waiting)
+        engine.manifold.intakes[0].is_eof = True  # all of it is read, and the last commit is under way
+        if is_aborted:
+            topic.aborts = [LOST]
+            topic.gate.set()
+            await until(lambda: not engine.manifold.owned)
+        else:
+            dropped = asyncio.ensure_future(partitions.drop([0]))
+            await asyncio.sleep(0)
+            topic.gate.set()
+            await dropped
+        await asyncio.sleep(0.05)
+        assert engine.state is EngineState.RUNNING
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        assert values(log) == {0: sums(0)}
+
+    within(test)
+
+
 @pytest.mark.parametrize(("error", "state"), [(TRIED, EngineState.FINISHED), (LOST, EngineState.ERROR)])
 def test_what_end_gave_is_written_once_though_the_last_commit_is_aborted(rig, within, error, state):
     source = SUM + "\ndef end():\n    yield -1\n"
