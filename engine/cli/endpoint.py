@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from engine.errors import AssetNotFound
+from engine.errors import AssetNotFound, ConfigError
 
 if TYPE_CHECKING:
     from engine.registry import Library
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 STANDARD = "-"
 
 
-def slot_pairs(texts: Iterable[str], option: str) -> dict[int, str]:
+MAX_DESCRIPTOR_BYTES = 1 << 16
+
+
+def slot_pairs(texts: Iterable[str], option: str, example: str = "0=rest") -> dict[int, str]:
     """Return the streams that an option names as ``SLOT=STREAM``; raises `click.BadParameter`."""
     pairs: dict[int, str] = {}
     for text in texts:
         number, _, stream = text.partition("=")
         if not number.isdecimal() or not stream:
-            raise click.BadParameter(f"{text!r} is not of the form SLOT=STREAM, such as 0=rest.", param_hint=option)
+            raise click.BadParameter(f"{text!r} is not of the form SLOT=STREAM, such as {example}.", param_hint=option)
         if int(number) in pairs:
             raise click.BadParameter(f"Slot {number} is named twice.", param_hint=option)
         pairs[int(number)] = stream
@@ -46,6 +50,11 @@ def find_endpoint(text: str, slot: int, library: Library | None, encoding: str |
         Whose streams count.
     encoding : str, optional
         Of records in files; by default it goes by the suffix.
+
+    Raises
+    ------
+    ConfigError
+        The path leads to the description of a stream: as an output it would be overwritten.
     """
     from engine.streams import parse_descriptor, parse_endpoint, parse_literal
 
@@ -54,13 +63,26 @@ def find_endpoint(text: str, slot: int, library: Library | None, encoding: str |
             return parse_descriptor(library.streams.read(text), text)
         except AssetNotFound:
             pass  # then it is a file
+    if (path := existing_file(text)) is not None and _is_descriptor(path):
+        fix = f"Add it to a library, and name it: engine stream add {path.stem} {text}"
+        raise ConfigError(f"{text} holds the description of a stream, and no records. {fix}")
     if encoding is None or parse_literal(text) is not None:
         return parse_endpoint(text, slot % 2 == 0)
-    path = text if text == STANDARD else str(Path(text).absolute())
-    return parse_descriptor({"Transport": {"Type": "file", "Path": path}, "Encoding": encoding}, text)
+    place = text if text == STANDARD else str(Path(text).absolute())
+    return parse_descriptor({"Transport": {"Type": "file", "Path": place}, "Encoding": encoding}, text)
 
 
 def existing_file(text: str) -> Path | None:
     """Return the file that an argument names, where there is one."""
     path = Path(text)
     return path if text != STANDARD and path.is_file() else None
+
+
+def _is_descriptor(path: Path) -> bool:
+    if path.suffix != ".json" or path.stat().st_size > MAX_DESCRIPTOR_BYTES:
+        return False
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "Transport" in found

@@ -14,7 +14,7 @@ import click
 
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
-from engine.cli.endpoint import existing_file, find_endpoint
+from engine.cli.endpoint import existing_file, find_endpoint, slot_pairs
 from engine.cli.job import Done, Job, counts_before, perform
 from engine.cli.printing import counted, talk
 from engine.cli.progress import progress_bar
@@ -57,7 +57,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("script", type=_file)
 @click.argument("input", default="-", metavar="[INPUT]")
 @click.argument("output", default="-", metavar="[OUTPUT]")
-@click.option("--slot", multiple=True, metavar="N=STREAM", help="Attach STREAM to slot N too, in place of INPUT for 0.")
+@click.option(
+    "--slot", multiple=True, metavar="SLOT=STREAM", help="Attach STREAM to SLOT too, in place of INPUT for 0."
+)
 @model_options
 @click.option("--instance", metavar="NAME", envvar="ENGINE_INSTANCE", help="Of the engine in a consumer group.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a record was rejected.")
@@ -92,7 +94,7 @@ def run(
               engine run join.py left.jsons out.jsons --slot 2=right.jsons
               engine run average.py kafka:localhost:9092/prices kafka:localhost:9092/averages
     """
-    named = {0: input, 1: output, **dict(map(_slot_pair, slot))}
+    named = {0: input, 1: output, **slot_pairs(slot, "--slot", "2=right.jsons")}
     job = prepare(desk, script, named, **options)
     if instance is not None:
         job = replace(job, settings=replace(job.settings, instance=instance))
@@ -193,13 +195,6 @@ def prepare(
         if slot in model.script.slots or slot not in (0, 1)
     }
     return Job(settings, model, streams, is_inline=inline)
-
-
-def _slot_pair(text: str) -> tuple[int, str]:
-    number, _, stream = text.partition("=")
-    if not number.isdecimal() or not stream:
-        raise click.BadParameter(f"{text!r} is not of the form N=STREAM, such as 2=right.jsons.", param_hint="--slot")
-    return int(number), stream
 
 
 def _schemas(given: tuple[str, ...]) -> dict[str, Schema]:

@@ -124,6 +124,18 @@ def test_a_file_that_is_read_is_never_written(sample: Path, command: Any) -> Non
     ran = command("run", SCRIPT, "prices.jsons", "./prices.jsons", "--inline")
     assert ran.code == 3
     assert "both read and written" in ran.err
+
+
+@pytest.mark.parametrize("ends", [("prices.jsons", "scores.json"), ("scores.json", "-")])
+def test_the_description_of_a_stream_is_neither_records_nor_overwritten(
+    sample: Path, command: Any, ends: tuple[str, str]
+) -> None:
+    described = '{"Transport": {"Type": "file", "Path": "scores.jsons"}, "Encoding": "json"}'
+    (sample / "scores.json").write_text(described)
+    ran = command("run", SCRIPT, *ends, "--inline")
+    assert (ran.code, ran.out) == (3, "")
+    assert "engine stream add scores scores.json" in ran.err
+    assert (sample / "scores.json").read_text() == described
     assert (sample / "prices.jsons").read_text() == FILES["prices.jsons"]
 
 

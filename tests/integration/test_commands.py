@@ -136,7 +136,7 @@ def test_scaling_a_model_with_state_says_that_jets_idle(server: Server) -> None:
         (["model", "show", "averag", "--library", "."], 1, "Model 'averag' not found. Did you mean 'average'?"),
         (["run"], 2, "Missing argument 'SCRIPT'"),
         (["rnu", "echo.py"], 2, "No such command 'rnu'"),
-        (["run", "echo.py", "--slot", "2"], 2, "is not of the form N=STREAM"),
+        (["run", "echo.py", "--slot", "2"], 2, "is not of the form SLOT=STREAM"),
         (["run", "no_action.py", "inline:1", "-"], 3, "no_action has no function 'action'"),
         (["run", "echo.py", "nowhere:1", "-", "--schema", "double=echo.py"], 3, "is not a valid Avro schema"),
         (["schema", "verify", "double", "echo.py", "--library", "."], 3, "records fit schema 'double'"),
