@@ -25,9 +25,6 @@ SLICE_S = 0.02
 SLICE_BYTES = 1 << 22
 """What it is meant to give, 4 MiB: outputs wait in memory for their commit."""
 
-N_FIRST_RECORDS = 16
-"""How many records a batch has before it is known how long they take, and how much they give."""
-
 N_KILLS = 2
 """A record in work at this many ends of a jet is taken for their cause."""
 
@@ -54,9 +51,12 @@ class Flight:
 
     @property
     def max_records(self) -> int:
-        """How many records a batch may have so that it takes a slice of time, and gives no more than is good."""
+        """How many records a batch may have so that it takes a slice of time, and gives no more than is good.
+
+        The first one goes alone: it may take half a minute.
+        """
         if self._record_s is None:
-            return N_FIRST_RECORDS
+            return 1
         return max(1, int(min(SLICE_S / (self._record_s + 1e-9), SLICE_BYTES / (self._record_bytes + 1))))
 
     def has_room(self, size_bytes: int) -> bool:
