@@ -7,10 +7,11 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from engine.cli.progress import kills_bar
 from engine.cli.torture_report import print_reports
 from engine.torture import Report, engine_environ
 from engine.torture.kafka import GROUP_CASES, Brokers, GroupSubject, torture_group
@@ -33,7 +34,9 @@ class ClusterBouncer:
         self._cluster.start(number)
 
 
-def hurt(names: Sequence[str], n_kills: int, seed: int, n_jobs: int, *, is_kept: bool) -> list[Report]:
+def hurt(
+    names: Sequence[str], n_kills: int, seed: int, n_jobs: int, on_kill: Callable[[], None], *, is_kept: bool
+) -> list[Report]:
     """Hurt groups of every case, and return what came of it."""
     folder = Path(tempfile.mkdtemp(prefix="engine-torture-"))
     with KafkaCluster(N_BROKERS) as cluster:
@@ -53,7 +56,10 @@ def hurt(names: Sequence[str], n_kills: int, seed: int, n_jobs: int, *, is_kept:
                 n_records=min(max(share * RECORDS_PER_KILL, MIN_RECORDS), MAX_RECORDS),
                 bouncer=bouncer,
             )
-            return torture_group(subject, share, seed + nth, is_kept=is_kept)
+            report = torture_group(subject, share, seed + nth, is_kept=is_kept, on_kill=on_kill)
+            told = f"{report.n_kills} kills, {report.n_lost} lost, {report.n_repeated} repeated"
+            print(f"{report.name}: {told}", *report.reasons, sep="\n", file=sys.stderr)
+            return report
 
         with ThreadPoolExecutor(n_jobs) as pool:
             return list(pool.map(work, range(len(names))))
@@ -69,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the folder of a pass in which something was wrong")
     options = parser.parse_args(arguments)
     names = options.case or tuple(GROUP_CASES)
-    reports = hurt(names, options.kills, options.seed, options.jobs, is_kept=options.keep)
+    with kills_bar(options.kills) as on_kill:
+        reports = hurt(names, options.kills, options.seed, options.jobs, on_kill, is_kept=options.keep)
     print_reports(reports, options.seed, "table")
     return 0 if all(report.is_right for report in reports) else 1
 

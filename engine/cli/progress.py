@@ -1,8 +1,9 @@
-"""A progress bar on standard error, where a person watches."""
+"""Progress bars on standard error, where a person watches."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,3 +65,23 @@ def _drawn(source: Path | None, n_before: int) -> Iterator[_Bar]:
             progress.update(bar, completed=position or 0, n_records=n_records, rate=rate)
 
         yield show
+
+
+@contextmanager
+def kills_bar(n_kills: int) -> Iterator[Callable[[], None]]:
+    """Show how many were killed, where a person watches; yields what is to be called for each."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("killed"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar, lock = progress.add_task("", total=n_kills), threading.Lock()
+
+        def advance() -> None:
+            with lock:
+                progress.advance(bar)
+
+        yield advance

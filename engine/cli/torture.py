@@ -8,7 +8,6 @@ import random
 import shlex
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import click
 from engine.cli import exits
 from engine.cli.desk import Desk, pass_desk
 from engine.cli.printing import output_option
+from engine.cli.progress import kills_bar
 from engine.cli.torture_report import print_reports
 from engine.cli.verb import Verb
 
@@ -92,7 +92,7 @@ def torture(
     chosen = names or (cases if script is None else ("file",))
     seed = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
     command = shlex.split(program) if program else [sys.executable, "-m", "engine"]
-    with _folder(is_kept=is_kept) as folder, _bar(n_kills) as on_kill:
+    with _folder(is_kept=is_kept) as folder, kills_bar(n_kills) as on_kill:
 
         def work(nth: int) -> Report:
             from engine.torture import torture as kill_engines
@@ -181,23 +181,3 @@ def _folder(*, is_kept: bool) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="engine-torture-") as folder:
         yield Path(folder)
-
-
-@contextlib.contextmanager
-def _bar(n_kills: int) -> Iterator[Callable[[], None]]:
-    """Show how many were killed, where a person watches; yields what is to be called for each."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("killed"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar, lock = progress.add_task("", total=n_kills), threading.Lock()
-
-        def advance() -> None:
-            with lock:
-                progress.advance(bar)
-
-        yield advance

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from engine.torture import Report
-from engine.torture.kafka import GROUP_CASES, GroupReport, GroupSubject
+from engine.torture.kafka import GROUP_CASES, GroupReport, GroupSubject, torture_group
 from engine.torture.kafka.brokers import Found, _java_hash
 from engine.torture.kafka.cases import N_HANGING, N_SLOW, SLOW_S, TIMEOUT, _without_time
 from engine.torture.kafka.inputs import SPOILT, Recipe, in_transactions, mix
@@ -266,3 +267,19 @@ def test_trouble_of_every_kind_is_wanted_so_often() -> None:
     assert isinstance(report, Report)
     assert report.has_troubles([Trouble.FREEZE], 2)
     assert not report.has_troubles([Trouble.FREEZE, Trouble.JOIN], 1)
+
+
+@pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._TIMED_OUT)), TimeoutError()])
+def test_brokers_that_do_not_answer_end_a_case_and_not_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def prepare() -> None:
+        raise error
+
+    brokers: Any = Cluster([], [])
+    subject = GroupSubject(GROUP_CASES["kafka"], tmp_path, [], {}, brokers, name="t", n_records=0)
+    monkeypatch.setattr(subject, "prepare", prepare)
+    monkeypatch.setattr(subject, "close", lambda: None)
+    report = torture_group(subject, 1, 0)
+    assert not report.is_right
+    assert "could not be asked" in report.reasons[0]

@@ -133,7 +133,7 @@ class Brokers:
         """Return when no transaction is open: behind one, readers of what is committed see nothing."""
         deadline_s = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline_s:
-            with suppress(KafkaException):
+            with suppress(KafkaException, TimeoutError):
                 ends, seen = (
                     self._ends(topic, n_partitions, level)
                     for level in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)

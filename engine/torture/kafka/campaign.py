@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from confluent_kafka import KafkaException
+
 from engine.torture.kafka.cases import STEPS, Course, GroupSubject
 from engine.torture.kafka.group import Group
 from engine.torture.kafka.troubles import Trouble
@@ -87,6 +89,8 @@ def torture_group(
                 break  # nothing more can be done to them
     except TortureFailed as exc:
         report.reasons.append(str(exc))
+    except (KafkaException, OSError) as exc:  # what other cases have shown counts all the same
+        report.reasons.append(f"The brokers could not be asked: {exc!r}.")
     finally:
         if not (is_kept and report.reasons):
             subject.close()
