@@ -70,7 +70,7 @@ def write_stream(name: str, bootstrap: str, transport: Mapping[str, object], **f
 
 def produce(kafka: KafkaCluster, stocks: pd.DataFrame) -> None:
     """Write every close, day by day, with the stock as its key: a stock is always in the same partition."""
-    producer = Producer(kafka.client_settings | {"partitioner": "murmur2_random"})
+    producer = Producer(kafka.client_settings | {"partitioner": "murmur2_random", "enable.idempotence": True})
     for day, closes in stocks.iterrows():
         for stock, close in closes.items():
             producer.produce("prices", repr(close), str(stock), timestamp=int(day.timestamp() * 1000))

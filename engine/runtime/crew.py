@@ -54,6 +54,7 @@ class Crew:
         """Where predictors really run, once jets have told."""
         self._last_number = 0
         self._has_begun = False
+        self._n_last = 0
 
     @property
     def is_over(self) -> bool:
@@ -95,8 +96,8 @@ class Crew:
         return [*notes, *(refusal for _, refusal in kept if refusal is not None)]
 
     def plan(self) -> ThreadPlan:
-        """Return how the cores are shared between the jets that are there now, those that only start too."""
-        n_jets = len(self._started)
+        """Return how the cores are shared between the jets that are there now, or were last: those that start too."""
+        n_jets = len(self._started) or self._n_last
         has_one_task = not self.model.script.is_stateless and not self._owner.is_tasked
         return plan_threads(self._settings, min(1, n_jets) if has_one_task else n_jets, self._cores)
 
@@ -160,6 +161,7 @@ class Crew:
         self._last_number += n_jets
         jets = [Jet(number, self._launcher, self._owner, self._settings) for number in range(first, first + n_jets)]
         self._started += jets
+        self._n_last = len(self._started)
         if jets:
             log.info("threads.planned", plan=str(self.plan()))
         await self._together(jets, (jet.load() for jet in jets))

@@ -87,3 +87,15 @@ def test_a_server_tells_where_the_time_of_its_model_goes(tmp_path: Path) -> None
         assert b"lstm.onnx runs on cpu" in server.run("inspect").stderr
         server.run("reset")
         assert ask(server, "model", "profile") is None
+
+
+def test_a_run_says_at_its_end_what_its_predictor_did_and_with_which_cores(tmp_path: Path) -> None:
+    command = [PROGRAMS / "engine", "run", "--cpus", "1", demo.ROOT / "model_scripts/tf_sp500_lstm.py"]
+    prices = b"".join(b"%d.5\n" % (2000 + day) for day in range(40))
+    ran = subprocess.run(
+        command, input=prices, cwd=tmp_path, env=clean_environ({"ENGINE_STATE": str(tmp_path)}), capture_output=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = ran.stderr.decode().splitlines()
+    assert said[-2] == "1 core (given) for the engine and 1 jet; 1 thread for each predictor of it."
+    assert said[-1].startswith("lstm.onnx on cpu: 11 rows in ")

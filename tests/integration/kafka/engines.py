@@ -143,7 +143,8 @@ def url_of(engine: EngineProcess) -> str:
 
 def write(kafka: KafkaCluster, topic: str, records: Iterable[tuple[int, bytes | None, Any]]) -> None:
     """Write records: partition, key, and the value as JSON."""
-    producer = Producer({**kafka.client_settings, "linger.ms": 5})
+    # Otherwise what is sent while a topic is new may come there in another order.
+    producer = Producer({**kafka.client_settings, "linger.ms": 5, "enable.idempotence": True})
     for partition, key, value in records:
         producer.produce(topic, json.dumps(value).encode(), key, partition)
     assert producer.flush(LIMIT_S) == 0
