@@ -172,3 +172,7 @@ def test_an_end_in_a_prediction_for_many_condemns_nobody_and_has_them_scored_wit
     assert [one.is_careful for one in works] == [True] * 3
     assert parts(flight) == [(works[0], 0, 2), (works[1], 0, 1), (works[2], 0, 5)]
     assert works[2].split(2).is_careful
+
+
+def test_the_first_record_goes_alone_since_nobody_knows_how_long_it_takes(flight):
+    assert flight.max_records == 1
