@@ -198,9 +198,9 @@ class Transaction:
                 self._fatal = exc.args[0]
         error = self._fatal or error
         if self._undelivered is not None and is_refused(self._undelivered[1]):
-            if is_gone(self._undelivered[1]) and len(self._topics) > 1:
-                self._undelivered = self._missing_topic() or self._undelivered
             topic, error = self._undelivered  # the reason for all that came after
+        if is_gone(error):
+            topic, error = self._missing_topic() or (topic, error)
         self._error = error
         self._failure = failure_of(error, topic, self.connection.servers)
         return self._failure
