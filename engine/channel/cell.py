@@ -35,7 +35,7 @@ class Cell:
         Shared memory; the cell's own when None.
     """
 
-    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ, CALLS = range(6)
+    PHASE, BATCH, INDEX, SLOT, FIRST_SEQ, CALLS, OPEN = range(7)
 
     def __init__(self, memory: mmap.mmap | None = None) -> None:
         self._memory = memory if memory is not None else mmap.mmap(-1, CELL_BYTES)
@@ -91,12 +91,15 @@ class Cell:
     @property
     def is_predicting(self) -> bool:
         """Whether a prediction for several records is under way: no one of them is to blame if the jet ends."""
-        return self.words[self.PHASE] == Phase.BATCHED
+        return self.words[self.PHASE] == Phase.BATCHED or self.words[self.OPEN] > 0
 
     @property
     def work(self) -> tuple[int, ...] | None:
         """What tells the record, or the prediction for several, in work from all others; None when there is none."""
-        return (self.words[self.CALLS],) if self.is_predicting else self.record
+        if not self.is_predicting:
+            return self.record
+        words = self.words
+        return words[self.CALLS], words[self.OPEN], words[self.BATCH], words[self.INDEX]
 
     def describe(self) -> str:
         """Say what is in work, for a person."""

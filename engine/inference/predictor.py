@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -99,6 +100,7 @@ class Statistics:
     """For how long rows have waited for the others of their batch, added up over the rows."""
     calls_by_rows: Counter[int] = field(default_factory=Counter)
     """How many calls had up to 1, 2, 4, 8 ... rows."""
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def mean_duration_s(self) -> float:
@@ -106,13 +108,14 @@ class Statistics:
         return self.duration_s / self.n_calls if self.n_calls else 0.0
 
     def count(self, n_rows: int, duration_s: float) -> None:
-        """Add one call."""
-        self.n_calls += 1
-        self.n_rows += n_rows
-        self.duration_s += duration_s
-        self.max_duration_s = max(self.max_duration_s, duration_s)
-        self.max_rows = max(self.max_rows, n_rows)
-        self.calls_by_rows[1 << max(0, n_rows - 1).bit_length()] += 1
+        """Add one call; from any thread."""
+        with self._lock:
+            self.n_calls += 1
+            self.n_rows += n_rows
+            self.duration_s += duration_s
+            self.max_duration_s = max(self.max_duration_s, duration_s)
+            self.max_rows = max(self.max_rows, n_rows)
+            self.calls_by_rows[1 << max(0, n_rows - 1).bit_length()] += 1
 
     def plain(self) -> dict[str, Any]:
         """Return it in plain values, by name."""
@@ -142,7 +145,7 @@ class Predictor:
     device : str
         Where it really runs, such as ``cpu``.
     name, backend : str
-        The file's name, and what runs it, such as ``onnxruntime``.
+        The file's name, and what runs it, such as ``onnxruntime``; with a backend, `run` may be called by any thread.
     """
 
     def __init__(

@@ -24,6 +24,7 @@ from engine.channel import Cell, Phase
 from engine.errors import ActionFailed, DataError, StateError
 from engine.jet.action import Action
 from engine.jet.answer import FLUSH_BYTES, Answer
+from engine.jet.apart import Apart, Made
 from engine.jet.calls import Group, Raised, answers_to, count_waiting
 from engine.jet.chain import Chain
 from engine.jet.hook import Run
@@ -79,6 +80,7 @@ class Batcher:
         self._chains: dict[tuple[int, object], Chain] = {}
         self._ready: deque[Action] = deque()
         self._groups: dict[Any, Group] = {}
+        self._apart = Apart(cell)
         self._idle: list[greenlet] = []
         """Greenlets that wait for another action."""
         self._running: Action | None = None
@@ -177,13 +179,17 @@ class Batcher:
             self._go_on(self._window[0])
         elif self._ready:
             self._begin(self._ready.popleft())
-        elif self._full is not None:
+        elif (made := self._apart.take()) is not None:
+            self._go_on_with(made)
+        elif self._full is not None and (self._apart.has_room or not self._full.is_apart):
             full, self._full = self._full, None
             if full.is_full:  # otherwise some of it have begun anew meanwhile
                 self._answer(full)
         elif self._has_room and (action := self._next()) is not None:
             self._window.append(action)
             self._admit(action)
+        elif (made := self._apart.take(is_awaited=True)) is not None:
+            self._go_on_with(made)
         elif self._groups:
             self._answer(min(self._groups.values(), key=lambda group: group.deadline_s))
         else:
@@ -201,6 +207,8 @@ class Batcher:
             while self._runs:
                 run = self._runs[0]
                 if run.n_started < len(run.frame.values):
+                    if not self._window:
+                        run.answer.start()
                     run.n_started += 1
                     return Action(run, run.n_started - 1)
                 self._runs.popleft()
@@ -323,7 +331,8 @@ class Batcher:
             return None
 
     def _answer(self, group: Group) -> None:
-        """Make the calls of a group as one, and let the actions go on."""
+        """Make the calls of a group as one, and let the actions go on; or have them made meanwhile."""
+        is_apart = group.is_apart and self._apart.has_room
         actions = group.take()
         if not group.actions:
             del self._groups[actions[0].call_of().group]
@@ -331,12 +340,19 @@ class Batcher:
             self._full = group
         calls = [action.call_of() for action in actions]
         count_waiting(calls)
+        if is_apart:
+            self._apart.put(actions, calls)
+            return
         self._note(actions[0])
         if len(actions) > 1:
             self._cell.words[Cell.CALLS] += 1
             self._cell.words[Cell.PHASE] = Phase.BATCHED
             self._noted = None
-        for action, call, answer in zip(actions, calls, answers_to(calls), strict=True):
+        self._go_on_with(Made(actions, calls, answers_to(calls)))
+
+    def _go_on_with(self, made: Made) -> None:
+        """Let actions go on whose calls are answered."""
+        for action, call, answer in zip(*made, strict=True):
             if action.call is call:  # otherwise it has begun anew meanwhile
                 action.call = None
                 self._go_on(action, answer)
@@ -391,6 +407,8 @@ class Batcher:
                 self._halt(action)
             elif n_done == len(run.frame.values):
                 run.answer.finish(n_done)
+                if window:
+                    window[0].run.answer.start()
             elif run.answer.size_bytes > FLUSH_BYTES:
                 run.answer.send_part(n_done)
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from engine.jet.action import Action
 
 
+MIN_ROWS_APART = 32
+"""From how many rows on it pays to hand a batch to another thread."""
+
+
 class Raised(NamedTuple):
     """In place of an answer: what the call has raised."""
 
@@ -30,6 +34,11 @@ class Group:
     def is_full(self) -> bool:
         """Whether nothing is to be gained by waiting on."""
         return self.n_rows >= self.max_rows
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its calls may be made while other records go on, and are worth it."""
+        return self.actions[0].call_of().is_apart and self.n_rows >= MIN_ROWS_APART
 
     @property
     def deadline_s(self) -> float:

@@ -34,9 +34,11 @@ class Call:
         Where is counted for how long rows have waited.
     max_wait_s : float
         For how long it would wait for others.
+    is_apart : bool
+        Whether `run` needs nothing of the script, so that other records may go on meanwhile.
     """
 
-    __slots__ = ("begun_s", "group", "inputs", "max_rows", "max_wait_s", "n_rows", "run", "statistics")
+    __slots__ = ("begun_s", "group", "inputs", "is_apart", "max_rows", "max_wait_s", "n_rows", "run", "statistics")
 
     def __init__(
         self,
@@ -47,9 +49,11 @@ class Call:
         run: Callable[[Sequence[Sequence[Array]]], Sequence[Any]],
         statistics: Statistics,
         max_wait_s: float = 0.0,
+        *,
+        is_apart: bool = False,
     ) -> None:
         self.group, self.inputs, self.n_rows, self.max_rows = group, inputs, n_rows, max_rows
-        self.run, self.statistics, self.max_wait_s = run, statistics, max_wait_s
+        self.run, self.statistics, self.max_wait_s, self.is_apart = run, statistics, max_wait_s, is_apart
         self.begun_s = time.perf_counter()
 
 
@@ -107,7 +111,8 @@ def _predict(predictor: Predictor, arrays: Sequence[Array]) -> Sequence[Array]:
 
     group = predictor, *(array.shape[1:] for array in arrays)
     copies = [array.copy() for array in arrays]
-    answer: Sequence[Array] = _answering.take(Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics))
+    call = Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics, is_apart=bool(predictor.backend))
+    answer: Sequence[Array] = _answering.take(call)
     return answer
 
 

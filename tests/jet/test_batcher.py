@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -568,6 +569,66 @@ def other(x):
         results.append((outputs, committed(conversation)))
     assert results[0] == results[1]
     assert len(results[0][1]) == 2  # n of a and b, and nothing of c
+
+
+ELSEWHERE = """
+import threading
+import time
+
+import numpy as np
+
+from engine.inference import Predictor, Tensor
+
+threads = set()
+# engine.shared: threads
+TENSOR = Tensor("x", np.dtype(np.float64), (None,))
+past = []
+
+def run(arrays):
+    time.sleep(0.005)
+    threads.add((threading.current_thread().name, len(arrays[0])))
+    if (arrays[0] == 130).any():
+        raise ValueError("130")
+    return [arrays[0] * 2]
+
+def begin():
+    global model
+    model = Predictor(run, [TENSOR], [TENSOR], "cpu", backend="numpy")
+
+def action(x):
+    past.append(x)
+    del past[:-5]
+    value = float(model(np.array([float(x)]))[0])
+    yield [value, sum(past)]
+"""
+
+
+def test_predictions_that_compute_elsewhere_go_on_beside_records_and_give_the_same(tmp_path: Path) -> None:
+    conversation = talk(tmp_path, ELSEWHERE)
+    outputs = conversation.score(*range(200))
+    assert outputs == [(1, [2.0 * n, sum(range(max(0, n - 4), n + 1))]) for n in range(200) if n != 130]
+    [failure] = conversation.failures
+    assert (failure.index, failure.stage) == (130, "action")
+    threads = conversation.worker._module.threads
+    assert ("engine-predictions", 64) in threads
+    assert ("MainThread", 8) in threads  # what is left is not worth it
+    assert conversation.cell.words[Cell.OPEN] == 0
+
+
+@pytest.mark.parametrize(("source", "n_records"), [(ELSEWHERE, 40), (ROLLING, 4)])
+def test_of_batches_that_are_under_way_together_each_moment_counts_for_one(
+    tmp_path: Path, source: str, n_records: int
+) -> None:
+    """From what they took the engine concludes how many records it sends at once."""
+    first, *others = (BatchFrame(n, 0, n_records * n, [b"1"] * n_records).pack() for n in range(1, 10))
+    arrived = [bodies_of(*others)]
+    conversation = talk(tmp_path, source, more=lambda _wait_s: arrived.pop() if arrived else [])
+    started_ns = time.perf_counter_ns()
+    answers = conversation.ask(first)
+    passed_ns = time.perf_counter_ns() - started_ns
+    took_ns = [OutputFrame.unpack(body).action_ns for kind, body in answers if kind is Kind.OUTPUT]
+    assert len(took_ns) == 9
+    assert sum(took_ns) <= passed_ns
 
 
 def test_what_a_discarded_record_does_on_its_way_out_is_not_done(tmp_path: Path) -> None:
