@@ -34,7 +34,8 @@ _DTYPES = {
 }
 _CPU_PROVIDER, _CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 _MIN_SHARED_ROWS = 8
-"""From how many rows on threads share a call: below, one alone is as fast, for half the CPU."""
+"""From how many rows on threads share a call: below, one alone is as fast, for half the CPU. So it is for calls beside
+each other."""
 _MAX_TWICE_BYTES = 1 << 26
 """Up to which size a file is opened a second time, for such calls."""
 _CPU_BUILD, _GPU_BUILD = "onnxruntime", "onnxruntime-gpu"
@@ -65,8 +66,9 @@ def open_onnx(path: Path, device: Device = CPU, threads: Threads | None = None) 
     providers = _cuda(onnxruntime, device) if device.is_gpu else [_CPU_PROVIDER]
     try:
         session = onnxruntime.InferenceSession(str(path), _options(onnxruntime, n_threads), providers=providers)
-        alone = session
+        alone, n_lanes = session, 1
         if n_threads > 1 and not device.is_gpu and path.stat().st_size <= _MAX_TWICE_BYTES:
+            n_lanes = n_threads
             alone = onnxruntime.InferenceSession(str(path), _options(onnxruntime, 1), providers=providers)
     except Exception as exc:  # onnxruntime raises a dozen classes of its own, all straight from Exception
         if device.is_gpu and "CUDA" in str(exc):
@@ -81,11 +83,16 @@ def open_onnx(path: Path, device: Device = CPU, threads: Threads | None = None) 
     names = [tensor.name for tensor in inputs]
     output_names = [tensor.name for tensor in outputs]
 
+    under_way: list[Sequence[Array]] = []
+
     def run(arrays: Sequence[Array]) -> Sequence[Array]:
         is_small = arrays and arrays[0].ndim and len(arrays[0]) < _MIN_SHARED_ROWS
-        results: Sequence[Array] = (alone if is_small else session).run(
-            output_names, dict(zip(names, arrays, strict=True))
-        )
+        under_way.append(arrays)
+        try:
+            fitting = alone if is_small or len(under_way) > 1 else session
+            results: Sequence[Array] = fitting.run(output_names, dict(zip(names, arrays, strict=True)))
+        finally:
+            under_way.pop()  # whichever: they are only counted
         return results
 
     return Predictor(
@@ -95,6 +102,7 @@ def open_onnx(path: Path, device: Device = CPU, threads: Threads | None = None) 
         str(device),
         name=path.name,
         backend="onnxruntime",
+        n_lanes=n_lanes,
     )
 
 

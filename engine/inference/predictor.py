@@ -145,7 +145,9 @@ class Predictor:
     device : str
         Where it really runs, such as ``cpu``.
     name, backend : str
-        The file's name, and what runs it, such as ``onnxruntime``; with a backend, `run` may be called by any thread.
+        The file's name, and what runs it, such as ``onnxruntime``.
+    n_lanes : int
+        How many threads may call `run` beside each other; 0 if only the one that made this may.
     """
 
     def __init__(
@@ -157,10 +159,11 @@ class Predictor:
         *,
         name: str = "",
         backend: str = "",
+        n_lanes: int = 0,
     ) -> None:
         self._run = run
         self.inputs, self.outputs, self.device = tuple(inputs), tuple(outputs), device
-        self.name, self.backend = name, backend
+        self.name, self.backend, self.n_lanes = name, backend, n_lanes
         self.is_batchable = all(tensor.shape and tensor.shape[0] is None for tensor in (*self.inputs, *self.outputs))
         """Whether rows of several calls may go through the graph in one: its first axes have any length."""
         self.statistics = Statistics()

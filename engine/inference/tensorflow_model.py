@@ -166,7 +166,7 @@ def _predictor(
         _ = keep
         return [_plain(result.numpy()) for result in compiled(*map(tf.constant, arrays))]
 
-    return Predictor(run_arrays, tensors, outputs, str(device), name=path.name, backend=backend)
+    return Predictor(run_arrays, tensors, outputs, str(device), name=path.name, backend=backend, n_lanes=1)
 
 
 def _plain(array: Array) -> Array:

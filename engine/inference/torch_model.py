@@ -74,7 +74,7 @@ def open_torch(path: Path, device: Device, threads: Threads) -> Predictor:
             return [result.numpy(force=True) for result in call([tensor.to(place) for tensor in tensors])]
 
     backend = "torchscript" if is_script else "torch.export"
-    return Predictor(run, inputs, outputs, str(device), name=path.name, backend=backend)
+    return Predictor(run, inputs, outputs, str(device), name=path.name, backend=backend, n_lanes=1)
 
 
 def _is_script(path: Path) -> bool:

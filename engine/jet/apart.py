@@ -15,11 +15,8 @@ from engine.sdk.batching import Call
 if TYPE_CHECKING:
     from engine.jet.action import Action
 
-MAX_OPEN = 2
-"""Batches in the thread: one that is computed and the next one, so that it never waits for Python."""
-
 SWITCH_S = 0.00005
-"""After which time the thread gets its turn: between two batches, which take milliseconds, it needs as much. 5 ms are
+"""After which time a thread gets its turn: between two batches, which take milliseconds, it needs as much. 5 ms are
 usual."""
 
 
@@ -32,7 +29,7 @@ class Made(NamedTuple):
 
 
 class Apart:
-    """Makes calls that need nothing of the script in a thread: a framework computes without Python's lock.
+    """Makes calls that need nothing of the script in threads: a framework computes without Python's lock.
 
     Parameters
     ----------
@@ -44,27 +41,29 @@ class Apart:
         self._words = cell.words
         self._asked: SimpleQueue[tuple[Sequence[Action], Sequence[Call]]] = SimpleQueue()
         self._made: SimpleQueue[Made] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self.n_open = 0
+        self._n_threads = self.n_open = 0
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another batch may be put."""
-        return self.n_open < MAX_OPEN
+    def has_room(self, n_lanes: int) -> bool:
+        """Tell whether another batch may be put: one more than is computed, so that no thread waits for Python."""
+        return 0 < n_lanes >= self.n_open
+
+    def is_idle(self, n_lanes: int) -> bool:
+        """Tell whether another batch would be computed at once."""
+        return self.n_open < n_lanes
 
     def put(self, actions: Sequence[Action], calls: Sequence[Call]) -> None:
         """Have a batch computed."""
-        if self._thread is None:
+        if self.n_open == self._n_threads < calls[0].n_lanes:
             sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
-            self._thread = threading.Thread(target=self._work, name="engine-predictions", daemon=True)
-            self._thread.start()
+            threading.Thread(target=self._work, name="engine-predictions", daemon=True).start()
+            self._n_threads += 1
         self.n_open += 1
         self._words[Cell.CALLS] += 1
         self._words[Cell.OPEN] = self.n_open
         self._asked.put((actions, calls))
 
     def take(self, *, is_awaited: bool = False) -> Made | None:
-        """Return a batch that is through, the oldest first; None if there is none, and it is not waited for."""
+        """Return a batch that is through; None if there is none, and it is not waited for."""
         if not self.n_open:
             return None
         try:

@@ -31,11 +31,11 @@ from engine.jet.hook import Run
 from engine.jet.memory import Memory, Resolve
 from engine.jet.turn import Turn
 from engine.sdk import batching
-from engine.sdk.batching import Call
+from engine.sdk.batching import MAX_SIZE, Call
 from engine.state import copied, rough_size_bytes
 
-N_UNDER_WAY = 256
-"""How many records may have begun and not left: four full batches."""
+N_BATCHES = 3
+"""How many full batches may have begun and not left, beside those that are computed."""
 
 MAX_BYTES = 1 << 26
 """How much copies of variables, and outputs that wait for records before theirs, may take, nearly: 64 MiB."""
@@ -88,9 +88,9 @@ class Batcher:
         """Whose variables the script would see."""
         self._noted: Action | None = None
         """Which record is noted as the one in work."""
-        self._full: Group | None = None
+        self._due: Group | None = None
         self._is_halted = self._is_undoable = self._is_discarding = False
-        self._n_most, self._held_bytes = N_UNDER_WAY, 0
+        self._n_most, self._held_bytes = N_BATCHES * MAX_SIZE, 0
         self._more: Callable[[float], list[Run]] = lambda _wait_s: []
 
     @property
@@ -126,7 +126,9 @@ class Batcher:
         self._runs.extend(runs)
         self._is_halted = False
         copies_bytes = 2 * rough_size_bytes(self._memory.take())
-        n_wanted = max([N_UNDER_WAY, *(function.max_size for function in batching.defined)])
+        n_wanted = max(
+            [(N_BATCHES + batching.max_lanes()) * MAX_SIZE, *(function.max_size for function in batching.defined)]
+        )
         self._n_most = max(1, min(n_wanted, MAX_BYTES // (copies_bytes + 1)))
         while self._step():
             if self._window and self._window[0].is_settled:
@@ -151,8 +153,8 @@ class Batcher:
         if group is None:
             group = self._groups[call.group] = Group()
         group.add(action)
-        if group.is_full:
-            self._full = group
+        if self._is_due(group):
+            self._due = group
         return self._hub.switch()
 
     def await_turn(self) -> None:
@@ -181,10 +183,10 @@ class Batcher:
             self._begin(self._ready.popleft())
         elif (made := self._apart.take()) is not None:
             self._go_on_with(made)
-        elif self._full is not None and (self._apart.has_room or not self._full.is_apart):
-            full, self._full = self._full, None
-            if full.is_full:  # otherwise some of it have begun anew meanwhile
-                self._answer(full)
+        elif (due := self._due) is not None and (not due.n_lanes or self._apart.has_room(due.n_lanes)):
+            self._due = None
+            if self._is_due(due):  # otherwise some of it have begun anew meanwhile
+                self._answer(due)
         elif self._has_room and (action := self._next()) is not None:
             self._window.append(action)
             self._admit(action)
@@ -330,14 +332,18 @@ class Batcher:
             self._say_off(f"a record cannot have variables of its own. {exc}")
             return None
 
+    def _is_due(self, group: Group) -> bool:
+        """Tell whether nothing is to be gained by waiting for more calls of a group."""
+        return group.is_full or self._apart.is_idle(group.n_lanes)
+
     def _answer(self, group: Group) -> None:
         """Make the calls of a group as one, and let the actions go on; or have them made meanwhile."""
-        is_apart = group.is_apart and self._apart.has_room
+        is_apart = self._apart.has_room(group.n_lanes)
         actions = group.take()
         if not group.actions:
             del self._groups[actions[0].call_of().group]
-        elif group.is_full:
-            self._full = group
+        elif self._is_due(group):
+            self._due = group
         calls = [action.call_of() for action in actions]
         count_waiting(calls)
         if is_apart:

@@ -36,9 +36,9 @@ class Group:
         return self.n_rows >= self.max_rows
 
     @property
-    def is_apart(self) -> bool:
-        """Whether its calls may be made while other records go on, and are worth it."""
-        return self.actions[0].call_of().is_apart and self.n_rows >= MIN_ROWS_APART
+    def n_lanes(self) -> int:
+        """How many batches of such calls may be made at once while other records go on; 0 if that is not worth it."""
+        return self.actions[0].call_of().n_lanes if self.n_rows >= MIN_ROWS_APART else 0
 
     @property
     def deadline_s(self) -> float:

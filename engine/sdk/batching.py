@@ -34,11 +34,11 @@ class Call:
         Where is counted for how long rows have waited.
     max_wait_s : float
         For how long it would wait for others.
-    is_apart : bool
-        Whether `run` needs nothing of the script, so that other records may go on meanwhile.
+    n_lanes : int
+        How many threads may call `run` beside each other, and beside the script; 0 if it needs the script.
     """
 
-    __slots__ = ("begun_s", "group", "inputs", "is_apart", "max_rows", "max_wait_s", "n_rows", "run", "statistics")
+    __slots__ = ("begun_s", "group", "inputs", "max_rows", "max_wait_s", "n_lanes", "n_rows", "run", "statistics")
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Call:
         statistics: Statistics,
         max_wait_s: float = 0.0,
         *,
-        is_apart: bool = False,
+        n_lanes: int = 0,
     ) -> None:
         self.group, self.inputs, self.n_rows, self.max_rows = group, inputs, n_rows, max_rows
-        self.run, self.statistics, self.max_wait_s, self.is_apart = run, statistics, max_wait_s, is_apart
+        self.run, self.statistics, self.max_wait_s, self.n_lanes = run, statistics, max_wait_s, n_lanes
         self.begun_s = time.perf_counter()
 
 
@@ -85,6 +85,11 @@ def forget() -> None:
     loaded.clear()
 
 
+def max_lanes() -> int:
+    """Return how many calls of a predictor of this process may be made beside each other, at most."""
+    return max((predictor.n_lanes for predictor in loaded), default=0)
+
+
 def reports() -> list[dict[str, Any]]:
     """Return what each predictor and batched function of this process did since it was there, in plain values."""
     known = sorted([predictor.report() for predictor in loaded], key=lambda report: str(report["name"]))
@@ -111,7 +116,7 @@ def _predict(predictor: Predictor, arrays: Sequence[Array]) -> Sequence[Array]:
 
     group = predictor, *(array.shape[1:] for array in arrays)
     copies = [array.copy() for array in arrays]
-    call = Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics, is_apart=bool(predictor.backend))
+    call = Call(group, copies, n_rows, MAX_SIZE, run, predictor.statistics, n_lanes=predictor.n_lanes)
     answer: Sequence[Array] = _answering.take(call)
     return answer
 
