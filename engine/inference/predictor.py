@@ -211,7 +211,7 @@ class Predictor:
             self._run([tensor.blank(batch_size) for tensor in self.inputs])
 
     def _order(self, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> list[npt.ArrayLike]:
-        if not isinstance(values, Mapping):
+        if isinstance(values, np.ndarray) or not isinstance(values, Mapping):
             if len(self.inputs) == 1:
                 return [values]
             raise SchemaMismatch("", f"A mapping of {', '.join(t.name for t in self.inputs)}", type(values).__name__)

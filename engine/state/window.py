@@ -102,7 +102,9 @@ class Window:
         return self._memory[self._start : self._stop].copy()
 
     def __copy__(self) -> Self:
-        return self.of(self._n, self.array())
+        copy = object.__new__(type(self))  # two are made for each record: `of` takes thrice as long
+        copy._n, copy._start, copy._stop, copy._memory = self._n, self._start, self._stop, self._memory.copy()
+        return copy
 
     def __len__(self) -> int:
         return self._stop - self._start
