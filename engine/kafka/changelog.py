@@ -167,7 +167,7 @@ class Changelog:
         with Brokers(self._connection) as brokers:
             if create_topic(brokers, self.topic, n_partitions, _SETTINGS):
                 return
-            found = find_topic(brokers, self.topic).n_partitions
+            found = find_topic(brokers, self.topic, is_patient=True).n_partitions
             if found != n_partitions:
                 raise self._unfit(
                     f"it has {found} partitions, and the inputs have {n_partitions}",
@@ -199,6 +199,7 @@ class Changelog:
         found: Mapping[Any, Any] = brokers.ask(
             f"look at topic {self.topic!r}",
             lambda client, timeout_s: client.describe_configs([resource], request_timeout=timeout_s),
+            is_known=True,
         )
         return {name: str(entry.value) for name, entry in found[resource].items()}
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from engine.kafka.changelog import Changelog
+from engine.kafka.connection import Connection
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.reading import read_values
 
@@ -53,6 +56,15 @@ def test_nothing_is_lost_when_one_broker_of_three_goes_under_load(three: KafkaCl
         sent.extend(range(first, first + 100))
     taking.join()
     assert values_in(three, topic) == sent
+
+
+def test_engines_that_begin_together_make_a_changelog_once_and_all_find_it(three: KafkaCluster) -> None:
+    """A broker that has not heard of the topic yet says that there is none."""
+    connection = Connection(three.bootstrap)
+    for n in range(20):
+        with ThreadPoolExecutor(4) as engines:
+            for made in [engines.submit(Changelog(connection, f"changelog-{n}").ensure, 4) for _ in range(4)]:
+                made.result()
 
 
 def test_topics_have_three_copies_and_wait_for_two(three: KafkaCluster) -> None:
