@@ -184,6 +184,7 @@ async def _perform(
     on_tick: Callable[[EngineInfo], None],
 ) -> Done:
     from engine.runtime import Engine, EngineState
+    from engine.runtime.collector import sparing_collector
 
     engine = Engine(
         job.settings,
@@ -207,8 +208,9 @@ async def _perform(
         on_start(engine.promise())
         end = asyncio.ensure_future(engine.wait(EngineState.FINISHED, EngineState.ERROR))
         try:
-            while not (await asyncio.wait([end], timeout=TICK_S))[0]:
-                on_tick(engine.inspect())
+            with sparing_collector():
+                while not (await asyncio.wait([end], timeout=TICK_S))[0]:
+                    on_tick(engine.inspect())
         finally:
             end.cancel()
         info = engine.inspect()

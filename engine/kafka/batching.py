@@ -1,27 +1,44 @@
-"""From messages to batches of records."""
+"""From messages to batches of records.
+
+A column at a time, by functions in C: a loop with a call for each field takes half as long again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby, repeat
+from typing import TYPE_CHECKING
 
 from engine.record import Batch, Label, Oversized
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
+_label = partial(tuple.__new__, Label)  # a Label in C
+
+
+def runs_of(messages: Sequence[Message]) -> Iterator[tuple[tuple[str, int], list[Message]]]:
+    """Yield the messages that follow each other of one topic and partition, and each error alone."""
+    kind = type(messages[0])
+    for topic, of_topic in groupby(messages, kind.topic):
+        for partition, of_partition in groupby(of_topic, kind.partition):
+            place, run = (topic or "", partition or 0), list(of_partition)
+            if any(map(kind.error, run)):
+                yield from ((place, [message]) for message in run)
+            else:
+                yield place, run
+
 
 def batch_of(messages: Sequence[Message], task: int, max_record_bytes: int) -> Batch:
     """Return the records of a task; one that is too long comes as its head, a tombstone as no bytes."""
-    values: list[bytes] = []
-    positions: list[int] = []
-    labels: list[Label] = []
-    for message in messages:
-        value: Any = message.value() or b""
-        values.append(value if len(value) <= max_record_bytes else Oversized(value, len(value)))
-        positions.append((message.offset() or 0) + 1)
-        kind, timestamp_ms = message.timestamp()
-        headers: Any = message.headers()
-        key: Any = message.key()
-        labels.append(Label(key, timestamp_ms if kind else None, tuple(headers) if headers else (), task))
-    return Batch(values, positions, labels)
+    kind = type(messages[0])
+    values = [value or b"" for value in map(kind.value, messages)]
+    if max(map(len, values)) > max_record_bytes:
+        values = [value if len(value) <= max_record_bytes else Oversized(value, len(value)) for value in values]
+    positions = [(offset or 0) + 1 for offset in map(kind.offset, messages)]
+    timestamps_ms = [time_ms if is_known else None for is_known, time_ms in map(kind.timestamp, messages)]
+    headers = [tuple(pairs) if pairs else () for pairs in map(kind.headers, messages)]
+    return Batch(
+        values, positions, list(map(_label, zip(map(kind.key, messages), timestamps_ms, headers, repeat(task))))
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine import metrics
 from engine.errors import BrokerRefused, EngineError, EngineFenced
 from engine.kafka.assignment import Assignment
-from engine.kafka.batching import batch_of
+from engine.kafka.batching import batch_of, runs_of
 from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
 from engine.kafka.contest import Contest
@@ -293,10 +293,9 @@ class Fetcher:
     def _hand_on(self, messages: Sequence[Message]) -> None:
         by_partition: dict[tuple[str, int], list[Message]] = {}
         ended: set[tuple[str, int]] = set()
-        for message in messages:
-            place = message.topic() or "", message.partition() or 0
-            if (error := message.error()) is None:
-                by_partition.setdefault(place, []).append(message)
+        for place, its in runs_of(messages):
+            if (error := its[0].error()) is None:
+                by_partition.setdefault(place, []).extend(its)
                 ended.discard(place)
             elif error.name() == "_PARTITION_EOF":
                 ended.add(place)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -19,6 +18,7 @@ from engine import log
 from engine.errors import BrokerUnreachable, EngineError, StreamTimeout
 from engine.registry import Library
 from engine.runtime import Engine
+from engine.runtime.collector import sparing_collector
 from engine.runtime.steps import Killer
 from engine.server.app import build_app
 from engine.server.autostart import Autostart
@@ -36,10 +36,6 @@ from engine.state.sqlite import SqliteStore
 # between the two.
 _KEEP_ALIVE_S = 75
 _LAST_ANSWERS_S = 2.0
-
-# How many more objects there are before the youngest are looked through. A score waits for its commit with some ten
-# of them, so that Python's own 700 come every few milliseconds, and find nothing.
-_N_OBJECTS = 20_000
 
 _log = log.get_logger(__name__)
 
@@ -131,12 +127,12 @@ async def _serve(
         if await _resume(engine, library, stopping, on_wait, autostart):
             app.waits_for = ""
             serving = serving or asyncio.create_task(server.serve(sockets=[listener]))
-            _spare_collector()
             _log.info("server.started", url=url)
             _say(f"The engine listens on {url}")
             if autostart is None:
                 _say(f"Load a model with: engine model load NAME    API: {url}/docs    Stop with Ctrl-C")
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            with sparing_collector():
+                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await _drain(engine, n_signals, settings.drain_timeout_s)
     finally:
@@ -148,13 +144,6 @@ async def _serve(
             await serving
         stopping.cancel()
         _log.info("server.stopped")
-
-
-def _spare_collector() -> None:
-    """Have garbage be looked for among what requests leave, not among all modules, and not after each 40 of them."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_N_OBJECTS)
 
 
 async def _resume(
