@@ -83,10 +83,10 @@ class Brokers:
             time.sleep(RETRY_S)
         raise TortureFailed(f"The topic {name} has no leaders after {TIMEOUT_S:g} s.", "")
 
-    def remove_topics(self, prefix: str) -> None:
-        """Remove all topics whose name begins so."""
+    def remove_topics(self, *prefixes: str) -> None:
+        """Remove all topics whose name begins with one of them."""
         with suppress(KafkaException):
-            names = [name for name in self._admin.list_topics(timeout=TIMEOUT_S).topics if name.startswith(prefix)]
+            names = [name for name in self._admin.list_topics(timeout=TIMEOUT_S).topics if name.startswith(prefixes)]
             for future in self._admin.delete_topics(names).values() if names else ():
                 with suppress(KafkaException):
                     future.result(TIMEOUT_S)

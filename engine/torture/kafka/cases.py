@@ -180,10 +180,13 @@ class GroupSubject:
     def _source(self) -> str:
         return f"{self._name}-{self.case.name}-inputs"
 
+    def _course_name(self, nth: int) -> str:
+        return f"{self._name}-{self.case.name}-{nth}"
+
     def course(self, *, is_ending: bool = False) -> Course:
         """Return a fresh course, for a pass from the beginning; at its end engines wait for more, or end."""
         self._n_courses += 1
-        name = f"{self._name}-{self.case.name}-{self._n_courses}"
+        name = self._course_name(self._n_courses)
         folder = self.folder / f"pass-{self._n_courses}"
         for part in ("model_scripts", "schemas", "streams"):
             (folder / "library" / part).mkdir(parents=True)
@@ -241,12 +244,12 @@ class GroupSubject:
 
     def clear(self, course: Course) -> None:
         """Remove what a pass has made on the brokers, its changelog too."""
-        for prefix in (course.group, course.target, course.rejects):
-            self.brokers.remove_topics(prefix)
+        self.brokers.remove_topics(course.group, course.target, course.rejects)
 
     def close(self) -> None:
-        """Remove everything that was made on the brokers."""
-        self.brokers.remove_topics(f"{self._name}-{self.case.name}-")
+        """Remove everything that was made on the brokers; other cases, whose names may begin like this one, go on."""
+        courses = (self._course_name(nth) for nth in range(1, self._n_courses + 1))
+        self.brokers.remove_topics(self._source, *(f"{name}-" for name in courses))
 
 
 def _without_time(found: Found) -> bytes:

@@ -45,6 +45,25 @@ def hurt(
     return torture_group(subject, 4, seed, **options)
 
 
+def test_a_case_that_is_over_leaves_the_topics_of_the_others(
+    brokers: Brokers, kafka: KafkaCluster, name: str, tmp_path: Path
+) -> None:
+    left: set[str] = set()
+    subjects = []
+    for case in ("kafka", "kafka-storm", "kafka-storm-new"):  # each begins as the one before
+        (tmp_path / case).mkdir()
+        subject = GroupSubject(
+            GROUP_CASES[case], tmp_path / case, ENGINE, engine_environ(), brokers, name=name, n_records=1
+        )
+        course = subject.course()
+        left |= {course.target, course.rejects}
+        subjects.append((subject, course))
+    for subject, course in subjects:
+        assert {course.target, course.rejects} <= left <= set(kafka.admin().list_topics(timeout=10).topics)
+        subject.close()
+        left -= {course.target, course.rejects}
+
+
 @pytest.mark.parametrize("case", ["kafka", "kafka-frozen"])
 def test_hurt_groups_lose_nothing_and_repeat_nothing(case: str, brokers: Brokers, name: str, tmp_path: Path) -> None:
     report = hurt(case, brokers, tmp_path, name)
