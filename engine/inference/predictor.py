@@ -147,7 +147,7 @@ class Predictor:
     name, backend : str
         The file's name, and what runs it, such as ``onnxruntime``.
     n_lanes : int
-        How many threads may call `run` beside each other; 0 if only the one that made this may.
+        By how many threads at once it is worth to have `run` called; 0 if only the one that made this may call it.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.channel import Cell
@@ -64,12 +64,9 @@ class Apart:
 
     def take(self, *, is_awaited: bool = False) -> Made | None:
         """Return a batch that is through; None if there is none, and it is not waited for."""
-        if not self.n_open:
+        if not self.n_open or (not is_awaited and self._made.empty()):
             return None
-        try:
-            made = self._made.get(block=is_awaited)
-        except Empty:
-            return None
+        made = self._made.get()
         self.n_open -= 1
         self._words[Cell.OPEN] = self.n_open
         return made

@@ -35,7 +35,7 @@ class Call:
     max_wait_s : float
         For how long it would wait for others.
     n_lanes : int
-        How many threads may call `run` beside each other, and beside the script; 0 if it needs the script.
+        By how many threads at once, beside the script, it is worth to have `run` called; 0 if it needs the script.
     """
 
     __slots__ = ("begun_s", "group", "inputs", "max_rows", "max_wait_s", "n_lanes", "n_rows", "run", "statistics")
@@ -86,7 +86,7 @@ def forget() -> None:
 
 
 def max_lanes() -> int:
-    """Return how many calls of a predictor of this process may be made beside each other, at most."""
+    """Return the most `n_lanes` of the predictors of this process."""
     return max((predictor.n_lanes for predictor in loaded), default=0)
 
 
