@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("--cell", type=int, required=True, help="descriptor of the shared memory")
     parser.add_argument("--parent", type=int, required=True, help="process id of the engine")
     parser.add_argument("--memory", type=int, help="most bytes of private memory")
+    parser.add_argument(
+        "--has-core", action="store_true", help="there is a core for it, which it may use while it waits"
+    )
     options = parser.parse_args()
     die_with(options.parent)
     if options.memory:
@@ -42,13 +45,14 @@ def main() -> None:
         while view:
             view = view[os.write(options.write, view) :]
 
-    mail = Mail(PipeReader(options.read), send)
+    mail = Mail(PipeReader(options.read), send, has_core=options.has_core)
     worker = Worker(send, cell, mail.ask, more=partial(mail.more, Kind.BATCH))
     for kind, body in mail:
         if not worker.handle(kind, body):
             sys.stdout.flush()
             sys.stderr.flush()
             return
+        mail.is_awaited = worker.is_awaited
         if kind is Kind.BEGIN:
             gc.collect()
             gc.freeze()  # what is there by now stays, and need not be looked at between records

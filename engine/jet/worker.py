@@ -78,6 +78,8 @@ class Worker:
         self._outputs: dict[int, Codec] = {}
         self._resolve: Resolve = loaded_class
         self._is_halted = False
+        self.is_awaited = False
+        """Whether somebody waited for the last batch."""
         self._restoring: dict[int, bool] = {}
         """Tasks of which state is on its way back, and whether that has failed."""
         self._handlers: dict[Kind, Callable[[memoryview], None]] = {
@@ -295,6 +297,7 @@ class Worker:
     def _take(self, body: memoryview) -> None:
         """Score a batch, together with those behind it where that makes predictions of many records one."""
         batch = BatchFrame.unpack(body)
+        self.is_awaited = batch.is_synchronous
         batcher = self._batcher
         if batcher is None or not batcher.is_useful or batch.is_careful:
             self._score(batch)

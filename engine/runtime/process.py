@@ -84,6 +84,7 @@ class ProcessRunner:
             command = [str(python), "-P", "-m", "engine.jet", "--parent", str(os.getpid())]
             command += ["--read", str(jet_reads), "--write", str(jet_writes), "--cell", str(cell_fd)]
             command += ["--memory", str(memory_limit_bytes)] if memory_limit_bytes else []
+            command += ["--has-core"] if plan.n_cores > plan.n_jets else []  # the engine needs one, too
             try:
                 self._process = subprocess.Popen(
                     command,

@@ -50,6 +50,48 @@ def test_batches_that_come_next_are_taken_and_none_behind_anything_else(pipe):
     assert mail.more(Kind.BATCH, 0.001) == []
 
 
+@pytest.mark.parametrize(
+    ("has_core", "is_awaited", "n_frames", "is_watched"),
+    [(True, True, 1, True), (False, True, 1, False), (True, False, 1, False), (True, True, 2, False)],
+    ids=["records that follow at once", "no core for it", "nobody waits", "several come together"],
+)
+def test_who_sends_one_record_after_the_other_finds_the_jet_awake(
+    pipe, monkeypatch, has_core, is_awaited, n_frames, is_watched
+):
+    monkeypatch.setattr("engine.jet.mail.BRISK_S", 60)
+    watched = []
+    reader = PipeReader(pipe[0])
+    monkeypatch.setattr(reader, "watch", watched.append)
+    mail = Mail(reader, lambda _: None, has_core=has_core)
+    frames = iter(mail)
+    for _ in range(3):
+        os.write(pipe[1], pack_message(Kind.BATCH, 1) * n_frames)
+        for _ in range(n_frames):
+            next(frames)
+            mail.is_awaited = is_awaited
+    assert len(watched) == 2 * is_watched
+
+
+def test_nobody_is_watched_for_who_takes_his_time(pipe, monkeypatch):
+    monkeypatch.setattr("engine.jet.mail.BRISK_S", 0)
+    reader = PipeReader(pipe[0])
+    monkeypatch.setattr(reader, "watch", lambda _: pytest.fail("it is watched"))
+    mail = Mail(reader, lambda _: None, has_core=True)
+    frames = iter(mail)
+    for _ in range(3):
+        os.write(pipe[1], pack_message(Kind.BATCH, 1))
+        next(frames)
+        mail.is_awaited = True
+
+
+def test_a_pipe_that_is_watched_says_whether_something_came(pipe):
+    reader = PipeReader(pipe[0])
+    assert reader.watch(0.001) is False
+    os.write(pipe[1], b"x")
+    assert reader.watch(60) is True
+    assert reader.read() == b"x"
+
+
 def test_nothing_more_comes_when_the_engine_has_gone():
     read, write = os.pipe()
     mail = Mail(PipeReader(read), lambda _: None)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,17 @@ def test_jets_that_come_later_get_less_and_those_that_run_keep_what_they_have(ri
         first = engine.inspect().jets[0].pid
         os.kill(first, signal.SIGKILL)
         await until(lambda: threads_of(engine) == [2, 2])
+
+    within(test)
+
+
+@pytest.mark.parametrize(("n_cpus", "has_core"), [(1, False), (2, True)])
+def test_a_jet_stays_awake_only_where_a_core_is_left_for_the_engine(rig, within, n_cpus, has_core):
+    async def test():
+        engine = await rig.rest(rig.model(TELLS), n_cpus=n_cpus)
+        command = Path(f"/proc/{engine.inspect().jets[0].pid}/cmdline").read_bytes().split(b"\0")
+        assert (b"--has-core" in command) == has_core
+        assert len([await engine.score(b"1") for _ in range(3)]) == 3
 
     within(test)
 
