@@ -185,7 +185,7 @@ def _is_same(one: Any, other: Any) -> bool:
             and all(map(_is_same, one.values(), other.values()))
         )
     if kind is Window:
-        return one.n == other.n and _is_same_array(one.array(), other.array())
+        return bool(one.is_same(other))
     if (kind is np.ndarray and not one.dtype.hasobject) or kind is np.void:
         return _is_same_array(one, other)
     return pack(one) == pack(other)

@@ -30,7 +30,7 @@ class Window:
         `n` is not positive, or the dtype has objects in it or no size.
     """
 
-    __slots__ = ("_memory", "_n", "_start", "_stop")
+    __slots__ = ("_is_shared", "_memory", "_n", "_start", "_stop")
 
     def __init__(self, n: int, dtype: npt.DTypeLike = float) -> None:
         kind = np.dtype(dtype)
@@ -40,6 +40,8 @@ class Window:
             raise ValueError(f"a window holds numbers, dates or texts of a fixed length, not {kind}")
         self._n, self._start, self._stop = int(n), 0, 0
         self._memory: npt.NDArray[Any] = np.empty(2 * self._n, kind)
+        self._is_shared = False
+        """Whether a copy may have the same memory: then whoever writes first makes its own."""
 
     @classmethod
     def of(cls, n: int, values: npt.NDArray[Any]) -> Self:
@@ -65,6 +67,8 @@ class Window:
 
     def append(self, value: Any) -> None:
         """Add a value; the oldest one goes when the window is full."""
+        if self._is_shared:
+            self._part()
         memory, stop = self._memory, self._stop
         if stop == len(memory):
             last = self._n - 1
@@ -89,7 +93,12 @@ class Window:
             raise ValueError(f"a window takes single values, not an array of {new.ndim} dimensions")
         self._hold(np.concatenate((self._memory[self._start : self._stop], new))[-self._n :])
 
+    def _part(self) -> None:
+        self._memory, self._is_shared = self._memory.copy(), False
+
     def _hold(self, values: npt.NDArray[Any]) -> None:
+        if self._is_shared:
+            self._part()
         self._start, self._stop = 0, len(values)
         self._memory[: self._stop] = values
 
@@ -102,9 +111,17 @@ class Window:
         return self._memory[self._start : self._stop].copy()
 
     def __copy__(self) -> Self:
-        copy = object.__new__(type(self))  # two are made for each record: `of` takes thrice as long
-        copy._n, copy._start, copy._stop, copy._memory = self._n, self._start, self._stop, self._memory.copy()
+        copy = object.__new__(type(self))  # two are made for each record, of which one at most is written to
+        copy._n, copy._start, copy._stop, copy._memory = self._n, self._start, self._stop, self._memory
+        copy._is_shared = self._is_shared = True
         return copy
+
+    def is_same(self, other: Window) -> bool:
+        """Tell whether another window is of the same length and type, and has the same values in every bit."""
+        if self._memory is other._memory and (self._start, self._stop) == (other._start, other._stop):
+            return True
+        mine, its = self._memory[self._start : self._stop], other._memory[other._start : other._stop]
+        return self._n == other._n and self.dtype == other.dtype and mine.tobytes() == its.tobytes()
 
     def __len__(self) -> int:
         return self._stop - self._start

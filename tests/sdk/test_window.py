@@ -149,3 +149,38 @@ def test_the_package_offers_it_without_loading_it():
     assert {"window", "inference"} <= set(engine.__all__)
     with pytest.raises(AttributeError):
         engine.nothing  # noqa: B018 -- looked up for the error
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda one: one.append(9.0), lambda one: one.extend([8.0, 9.0]), lambda one: one.clear(), lambda one: None],
+    ids=["append", "extend", "clear", "nothing"],
+)
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_copies_of_a_window_leave_each_other_alone(change, which):
+    original = window(3)
+    original.extend([1.0, 2.0, 3.0, 4.0])
+    windows = [original, copy.copy(original)]
+    windows.append(copy.copy(windows[1]))
+    alone = window(3)
+    alone.extend([2.0, 3.0, 4.0])
+    change(alone)
+    change(windows[which])
+    for nth, one in enumerate(windows):
+        assert list(one) == (list(alone) if nth == which else [2.0, 3.0, 4.0])
+        one.append(5.0)
+        assert one[-1] == 5.0
+    assert [len(one) for one in windows] == [min(3, len(alone) + 1) if nth == which else 3 for nth in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_same"), [([1.0, -0.0], True), ([1.0, 0.0], False), ([1.0], False), ([0.0, 1.0, -0.0], False)]
+)
+def test_windows_are_the_same_in_every_bit_or_not(values, is_same):
+    one, other = window(3), window(3)
+    one.extend([1.0, -0.0])
+    other.extend(values)
+    assert one.is_same(other) == is_same
+    assert one.is_same(copy.copy(one))
+    assert not window(2).is_same(window(3))
+    assert not window(3, "f4").is_same(window(3))
