@@ -37,7 +37,7 @@ class Mail:
         self._pipe, self._send, self._frames = pipe, send, FrameReader()
         self._has_core, self._is_brisk = has_core, False
         self.is_awaited = False
-        """Whether somebody waited for what the last frame asked for."""
+        """Whether somebody waited for the last batch."""
         self._arrived: deque[tuple[Kind, memoryview]] = deque()
         self._reader = threading.get_ident()
 
