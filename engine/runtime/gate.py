@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
-from weakref import WeakKeyDictionary
+from functools import partial
 
 import msgpack
 
@@ -16,12 +15,13 @@ from engine.errors import RetryAfter, StoreFailed, StreamError, StreamTimeout
 from engine.runtime.callers import Caller, Calls, Tell
 from engine.runtime.info import Outputs
 from engine.runtime.intake import Intake
+from engine.runtime.journal import Journal
 from engine.runtime.manifold import Manifold
 from engine.runtime.outlet import Outlet
 from engine.runtime.repeats import Repeats, RequestKey, request_key
 from engine.runtime.work import Work
 from engine.state.commits import Answer
-from engine.transports import Outbox, Parcel, RestInbox
+from engine.transports import Outbox, RestInbox
 
 LOOK_S = 0.05
 """How often a wait looks whether the outbox is full: then only the one who waits can make room."""
@@ -37,7 +37,7 @@ class Gate:
         self._manifold = manifold
         self._calls = Calls(manifold.forget)
         self._repeats = Repeats(manifold)
-        self._turns: WeakKeyDictionary[RestInbox, asyncio.Lock] = WeakKeyDictionary()
+        self._journals: dict[int, Journal] = {}
 
     async def accept(self, slot: int, bodies: Sequence[bytes], key: str | None = None) -> int:
         """Take the bodies of a request for an input; see `Engine.accept`.
@@ -72,42 +72,21 @@ class Gate:
             n_records = inbox.put(inbox.split(bodies))
             if request is not None:
                 self._repeats.remember(_answer(request, n_records))
-        elif inbox.is_chunked:
-            # The next body may go on in the middle of a record: it has to wait until this one is kept, or is not.
-            async with self._turns.setdefault(inbox, asyncio.Lock()):
-                n_records = await self._keep(intake, inbox, inbox.split(bodies), request)
         else:
-            n_records = await self._keep(intake, inbox, inbox.split(bodies), request)
+            answer_for = partial(_answer, request) if request is not None else None
+            try:
+                n_records = await self._journal(intake, inbox).take(bodies, answer_for)
+            except StoreFailed as exc:
+                if exc.is_full:
+                    raise RetryAfter(RETRY_S, str(exc)) from exc
+                raise
         return n_records
 
-    async def _keep(self, intake: Intake, inbox: RestInbox, parcel: Parcel, request: RequestKey | None) -> int:
-        """Write records into the journal, and put them into the inbox in the order in which they are there."""
-
-        def settle(kept: Future[int]) -> None:
-            if kept.cancelled() or kept.exception() is not None:
-                inbox.give_back(parcel)
-            else:
-                inbox.put(parcel)
-
-        try:
-            kept = self._manifold.store.append(
-                intake.number,
-                parcel.values,
-                pending=parcel.pending,
-                answer=_answer(request, len(parcel.values)) if request is not None else None,
-                is_synced=intake.stream.descriptor.durable == "disk",
-            )
-        except BaseException:
-            inbox.give_back(parcel)
-            raise
-        kept.add_done_callback(settle)
-        try:
-            await asyncio.shield(asyncio.wrap_future(kept))  # a client that goes away takes nothing back
-        except StoreFailed as exc:
-            if exc.is_full:
-                raise RetryAfter(RETRY_S, str(exc)) from exc
-            raise
-        return len(parcel.values)
+    def _journal(self, intake: Intake, inbox: RestInbox) -> Journal:
+        journal = self._journals.get(intake.slot)
+        if journal is None or journal.inbox is not inbox:
+            journal = self._journals[intake.slot] = Journal(intake, inbox, lambda: self._manifold.store)
+        return journal
 
     def call(self, record: bytes, input_slot: int, output_slot: int, timeout_s: float, tell: Tell) -> None:
         """Score one record and tell what came of it; see `Engine.call`."""

@@ -30,6 +30,9 @@ _BEGINS = (
     " in the descriptor, or ?SkipToRecord=earliest behind the literal."
 )
 
+N_DOUBTS = 2
+"""How often a group is asked once more that stands elsewhere than the state."""
+
 Places: TypeAlias = Mapping[int, Place]
 """By slot, where a task begins."""
 
@@ -61,6 +64,8 @@ class Takeover:
         """What the group has given and is not read yet: a task that it takes away again is not restored to its end."""
         self._tellings: dict[int, int] = {}
         """By task the number of what the fetcher said of it last."""
+        self._doubts: dict[int, int] = {}
+        """By task how often the group and the state did not agree since it was last taken over."""
         self._parked: dict[int, dict[int, InputFence]] = {}
         """Tasks that the group took away to give them out anew, by slot where they stand: jets have their state."""
         self.notes: list[str] = []
@@ -108,7 +113,10 @@ class Takeover:
             self.readings.begin(changed)
             try:
                 for task in changed:
-                    self._is_fresh |= await self._take(task, places[task])
+                    try:
+                        self._is_fresh |= await self._take(task, places[task])
+                    except OffsetsDisagree as exc:
+                        self._doubt(task, exc)
             finally:
                 await self.readings.drop()
             self._note_begin(changed, places)
@@ -190,6 +198,19 @@ class Takeover:
         log.info("task.restored", task=task, n_records=restoring.n_read, n_keys=n_keys)
         return not all(place.is_committed for place in places.values())
 
+    def _doubt(self, task: int, error: OffsetsDisagree) -> None:
+        """Ask once more where the group stands in a task; raise what is still so then.
+
+        An engine that stood still between the two questions has the answer to the first of another time: the task may
+        have been another engine's meanwhile, or is now.
+        """
+        self._doubts[task] = self._doubts.get(task, 0) + 1
+        if self._doubts[task] > N_DOUBTS:
+            raise error
+        log.warning("task.doubted", task=task, reason=str(error))
+        self._wanted.pop(task, None)
+        self._fetcher.retake([task])
+
     def _check_state(self, fence: Fence, model: Model, entry: Entry) -> None:
         try:
             check_state(fence, model, entry)
@@ -216,6 +237,7 @@ class Takeover:
             self.tallies.add(lane)
             self._manifold.add_lanes([lane])
         self._wanted.pop(task, None)
+        self._doubts.pop(task, None)
         self._fetcher.go([task], self._tellings[task])
 
     def _on_more(self, lane: Lane) -> None:

@@ -311,7 +311,7 @@ class CommitLog(Protocol):
         values: Sequence[bytes],
         *,
         pending: bytes = b"",
-        answer: Answer | None = None,
+        answers: Sequence[Answer] = (),
         is_synced: bool = True,
     ) -> Future[int]:
         """Journal records that came in; return the sequence number of the last. The fence's position frees them."""

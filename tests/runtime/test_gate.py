@@ -39,12 +39,14 @@ BROKEN = StoreFailed("/state/store", "Input/output error")
 class FakeStore:
     """A store whose writes are done when a test says so, in order; `settle` does them."""
 
-    waiting: deque[tuple[Future[int], int, Answer | None]] = field(default_factory=deque)
+    waiting: deque[tuple[Future[int], Sequence[bytes], Sequence[Answer]]] = field(default_factory=deque)
     journal: list[tuple[int, list[bytes], bytes, bool]] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
     is_held: bool = False
     fails: StoreFailed | None = None
+    unfit: bytes | None = None
+    """The record that is why it fails; None for every record."""
     n_kept: int = 0
 
     def append(
@@ -53,26 +55,25 @@ class FakeStore:
         values: Sequence[bytes],
         *,
         pending: bytes = b"",
-        answer: Answer | None = None,
+        answers: Sequence[Answer] = (),
         is_synced: bool = True,
     ) -> Future[int]:
         self.journal.append((attachment, list(values), pending, is_synced))
         future: Future[int] = Future()
-        self.waiting.append((future, len(values), answer))
+        self.waiting.append((future, values, answers))
         if not self.is_held:
             self.settle()
         return future
 
     def settle(self) -> None:
         while self.waiting:
-            future, n_values, answer = self.waiting.popleft()
-            if self.fails is not None:
+            future, values, answers = self.waiting.popleft()
+            if self.fails is not None and (self.unfit is None or self.unfit in values):
                 self.journal.pop(-1 - len(self.waiting))
                 future.set_exception(self.fails)
                 continue
-            self.n_kept += n_values
-            if answer is not None:
-                self.answers[answer.key] = answer
+            self.n_kept += len(values)
+            self.answers |= {answer.key: answer for answer in answers}
             future.set_result(self.n_kept)
 
     def answer_of(self, key: str) -> Answer | None:
@@ -182,6 +183,30 @@ def test_a_stream_that_is_not_durable_asks_no_journal() -> None:
         assert (taken(manifold), manifold.store.journal) == ([b"1"], [])
 
     run(scenario, Durable=False)
+
+
+def test_requests_that_come_together_are_one_write() -> None:
+    async def scenario(gate: Gate, manifold: FakeManifold) -> None:
+        bodies = {"k": [b"1", b"2"], "l": [b"3"], "m": [b"4"]}
+        assert await asyncio.gather(*(gate.accept(0, body, key) for key, body in bodies.items())) == [2, 1, 1]
+        assert manifold.store.journal == [(7, [b"1", b"2", b"3", b"4"], b"", True)]
+        assert taken(manifold) == [b"1", b"2", b"3", b"4"]
+        assert manifold.store.answers.keys() == bodies.keys()
+
+    run(scenario)
+
+
+def test_of_requests_that_come_together_only_what_cannot_be_kept_is_refused() -> None:
+    async def scenario(gate: Gate, manifold: FakeManifold) -> None:
+        manifold.store.fails, manifold.store.unfit = BROKEN, b"2"
+        requests = [gate.accept(0, [b"1"]), gate.accept(0, [b"2"]), gate.accept(0, [b"3"])]
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        assert answers == [1, BROKEN, 1]
+        assert taken(manifold) == [b"1", b"3"]
+        manifold.store.fails = None
+        assert await gate.accept(0, [b"x" * 600]) == 1  # no room is lost
+
+    run(scenario)
 
 
 def test_requests_come_in_the_order_of_the_journal_and_within_the_cap() -> None:

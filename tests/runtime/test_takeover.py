@@ -5,7 +5,7 @@ import pytest
 
 from engine.errors import OffsetsDisagree, StateIncompatible
 from engine.kafka.places import Inlet, Place
-from engine.runtime.takeover import Takeover
+from engine.runtime.takeover import N_DOUBTS, Takeover
 from engine.state.commits import Entry, Fence, InputFence, TaskFence
 
 INLETS = (Inlet(0, "prices"), Inlet(2, "trades"))
@@ -70,13 +70,16 @@ class Manifold:
 
 class Fetcher:
     def __init__(self, *, is_eager):
-        self.is_eager, self.going = is_eager, []
+        self.is_eager, self.going, self.retaken = is_eager, [], []
 
     def go(self, tasks, telling):
         self.going += tasks
 
     def more(self, slot, task):
         pass
+
+    def retake(self, tasks):
+        self.retaken += tasks
 
 
 class Scene:
@@ -136,9 +139,28 @@ def test_the_last_value_of_each_key_is_restored_and_what_is_forgotten_is_not():
 def test_a_group_that_stands_elsewhere_than_the_state_is_refused_with_what_mends_it(state, at, is_committed, words):
     async def test():
         scene = Scene(Restoring(None if state is None else {0: state, 2: state}))
+        for n_doubts in range(1, N_DOUBTS + 1):
+            await scene.give(0, at=at, is_committed=is_committed)
+            assert scene.fetcher.retaken == [0] * n_doubts
         with pytest.raises(OffsetsDisagree, match=words):
             await scene.give(0, at=at, is_committed=is_committed)
         assert scene.fetcher.going == []
+
+    asyncio.run(test())
+
+
+def test_a_group_that_has_gone_on_meanwhile_is_asked_once_more():
+    """Of an engine that stood still: the state is of later than what the group had said before."""
+
+    async def test():
+        scene = Scene(Restoring({0: 5, 2: 5}))
+        for at in (4, 5, 4, 5):
+            await scene.give(0, at=at)
+            scene.manifold.lanes.clear()
+        assert (scene.fetcher.retaken, scene.fetcher.going) == ([0, 0], [0, 0])
+        assert len(scene.manifold.restored) == 2
+        await scene.give(0, 1, at=4)
+        assert scene.fetcher.retaken == [0, 0, 0, 1]
 
     asyncio.run(test())
 

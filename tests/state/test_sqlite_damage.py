@@ -45,7 +45,7 @@ def write(store: SqliteStore, number: int) -> Iterator[None]:
     store.set_job({"number": number}).result()
     yield
     answer = Answer("key", b"digest", b"%d" % number, NOW_S)
-    store.append(1, [b"a", b"%d" % number], pending=b"p" * number, answer=answer).result()
+    store.append(1, [b"a", b"%d" % number], pending=b"p" * number, answers=[answer]).result()
     yield
     entries = [Entry("script", b"%d" % key, "n", b"%d" % number * 20) for key in range(number % 3, 5)]
     entries.append(Entry("cells", b"", "c", b"%d" % number))

@@ -68,18 +68,19 @@ class Stores(RuleBasedStateMachine):
 
     @rule(
         attachment=st.sampled_from(ATTACHMENTS),
-        requests=st.lists(st.tuples(records, values, st.none() | answers, st.booleans()), min_size=1, max_size=3),
+        requests=st.lists(
+            st.tuples(records, values, st.lists(answers, max_size=2), st.booleans()), min_size=1, max_size=3
+        ),
     )
-    def append(self, attachment: int, requests: list[tuple[list[bytes], bytes, Answer | None, bool]]) -> None:
+    def append(self, attachment: int, requests: list[tuple[list[bytes], bytes, list[Answer], bool]]) -> None:
         futures = [
-            self.store.append(attachment, values, pending=pending, answer=answer, is_synced=is_synced)
-            for values, pending, answer, is_synced in requests
+            self.store.append(attachment, values, pending=pending, answers=given, is_synced=is_synced)
+            for values, pending, given, is_synced in requests
         ]
-        for (values, pending, answer, _), future in zip(requests, futures, strict=True):
+        for (values, pending, given, _), future in zip(requests, futures, strict=True):
             self.journal[attachment] += values
             self.pending[attachment] = pending
-            if answer is not None:
-                self.answers[answer.key] = answer
+            self.answers |= {answer.key: answer for answer in given}
             assert future.result() == len(self.journal[attachment])
 
     @rule(

@@ -202,10 +202,10 @@ def test_an_answer_is_kept_for_a_day(tmp_path: Path) -> None:
     now = [100 * DAY_S + 5.0]
     with SqliteStore(tmp_path, clock=lambda: now[0]) as store:
         answer = Answer("\ud800 key", b"digest", b"content", now[0])
-        assert store.append(1, [b"a"], answer=answer).result() == 1
+        assert store.append(1, [b"a"], answers=[answer]).result() == 1
         assert store.answer_of("\ud800 key") == answer
         again = Answer("\ud800 key", b"digest", b"other", now[0] + 3600)
-        store.append(1, [], answer=again).result()
+        store.append(1, [], answers=[again]).result()
         assert store.answer_of("\ud800 key") == again
         now[0] += DAY_S + 3600
         assert store.answer_of("\ud800 key") == again
@@ -219,7 +219,7 @@ def test_an_answer_is_kept_for_a_day(tmp_path: Path) -> None:
 
 def test_clear_begins_a_new_job(reopen: Callable[[], SqliteStore]) -> None:
     store = reopen()
-    store.append(1, [b"a"], pending=b"b", answer=Answer("k", b"", b"", time.time())).result()
+    store.append(1, [b"a"], pending=b"b", answers=[Answer("k", b"", b"", time.time())]).result()
     store.set_job("job").result()
     store.commit(Commit(fence_of(1, 0, 3), [Entry("script", b"", "x", b"1")], {2: [b"o"] * 3})).result()
     store.acknowledge(2, 2)

@@ -270,11 +270,13 @@ class SqliteStore:
         values: Sequence[bytes],
         *,
         pending: bytes = b"",
-        answer: Answer | None = None,
+        answers: Sequence[Answer] = (),
         is_synced: bool = True,
     ) -> Future[int]:
         """Journal records that came in; return the sequence number of the last. The fence's position frees them."""
-        change = functools.partial(writes.append, attachment=attachment, values=values, pending=pending, answer=answer)
+        change = functools.partial(
+            writes.append, attachment=attachment, values=values, pending=pending, answers=answers
+        )
         return self._put(_Write(change, is_synced, "journal"))
 
     def acknowledge(self, attachment: int, through: int) -> None:

@@ -15,7 +15,7 @@ APPLICATION_ID = 0x53636F72
 ENTRIES = "entries"
 """The state. Area: the scope; key and name: of the entry."""
 JOURNAL = "journal"
-"""Inputs, one row per request. Area: the attachment; key: sequence number of the last record; value: the records."""
+"""Inputs, one row per write. Area: the attachment; key: sequence number of the last record; value: the records."""
 OUTPUTS = "outputs"
 """Outputs, one row per commit and attachment, as in the journal."""
 REJECTS = "rejects"

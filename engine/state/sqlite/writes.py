@@ -64,19 +64,21 @@ def _random() -> str:
     return secrets.token_hex(_N_IDENTITY)
 
 
-def append(changes: Changes, attachment: int, values: Sequence[bytes], pending: bytes, answer: Answer | None) -> int:
-    """Journal the records of a request; return the sequence number of the last."""
+def append(
+    changes: Changes, attachment: int, values: Sequence[bytes], pending: bytes, answers: Sequence[Answer]
+) -> int:
+    """Journal the records of requests; return the sequence number of the last."""
     ledger = changes.ledger
     last = ledger.last_input(attachment) + len(values)
     area = number_key(attachment)
-    packed, packed_answer = pack_records(values), pack_answer(answer) if answer is not None else b""
+    packed, packed_answers = pack_records(values), [(answer, pack_answer(answer)) for answer in answers]
     if not isinstance(pending, bytes):
         raise TypeError(f"the beginning of a record is bytes, not {type(pending).__name__}")
     if values:
         changes.put_one(JOURNAL, area, number_key(last), packed)
         ledger.journaled[attachment] = last
     _keep_pending(changes, attachment, pending)
-    if answer is not None:
+    for answer, packed_answer in packed_answers:
         _keep_answer(changes, answer, packed_answer)
     return last
 
