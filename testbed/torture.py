@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from engine.cli.progress import kills_bar
 from engine.cli.torture_report import print_reports
-from engine.torture import Report, engine_environ
+from engine.torture import Report, engine_environ, work_through
+from engine.torture import folder as made_folder
 from engine.torture.kafka import GROUP_CASES, Brokers, GroupSubject, torture_group
 from testbed.kafka import KafkaCluster
 
@@ -35,11 +32,10 @@ class ClusterBouncer:
 
 
 def hurt(
-    names: Sequence[str], n_kills: int, seed: int, n_jobs: int, on_kill: Callable[[], None], *, is_kept: bool
+    names: Sequence[str], n_kills: int, seed: int, n_jobs: int | None, on_kill: Callable[[], None], *, is_kept: bool
 ) -> list[Report]:
     """Hurt groups of every case, and return what came of it."""
-    folder = Path(tempfile.mkdtemp(prefix="engine-torture-"))
-    with KafkaCluster(N_BROKERS) as cluster:
+    with made_folder(is_kept=is_kept) as folder, KafkaCluster(N_BROKERS) as cluster:
         bouncer = ClusterBouncer(cluster, N_BROKERS)
 
         def work(nth: int) -> Report:
@@ -61,8 +57,7 @@ def hurt(
             print(f"{report.name}: {told}", *report.reasons, sep="\n", file=sys.stderr)
             return report
 
-        with ThreadPoolExecutor(n_jobs) as pool:
-            return list(pool.map(work, range(len(names))))
+        return work_through(work, len(names), n_jobs)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=N_KILLS)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - no secret
     parser.add_argument("--case", action="append", choices=tuple(GROUP_CASES))
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="cases at a time")
+    parser.add_argument("--jobs", type=int, help="cases at a time; by default one for each core")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a pass in which something was wrong")
     options = parser.parse_args(arguments)
     names = options.case or tuple(GROUP_CASES)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shlex
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +77,8 @@ def torture(
               engine torture --case rest-disk --case http --seed 7
               engine torture --brokers localhost:9092
     """
-    from engine.torture import engine_environ
+    from engine.torture import engine_environ, work_through
+    from engine.torture import folder as made_folder
 
     if script is not None and input is None:
         raise click.UsageError("INPUT is missing: a file with what SCRIPT is to score.")
@@ -92,7 +90,7 @@ def torture(
     chosen = names or (cases if script is None else ("file",))
     seed = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
     command = shlex.split(program) if program else [sys.executable, "-m", "engine"]
-    with _folder(is_kept=is_kept) as folder, kills_bar(n_kills) as on_kill:
+    with made_folder(is_kept=is_kept) as folder, kills_bar(n_kills) as on_kill:
 
         def work(nth: int) -> Report:
             from engine.torture import torture as kill_engines
@@ -105,8 +103,7 @@ def torture(
             subject = _subject(chosen[nth], place, command, engine_environ(), script, input, share, desk, options)
             return kill_engines(subject, max(share, 1), seed + nth, is_kept=is_kept, on_kill=on_kill)
 
-        with ThreadPoolExecutor(n_jobs or len(os.sched_getaffinity(0))) as pool:
-            reports = list(pool.map(work, range(len(chosen))))
+        reports = work_through(work, len(chosen), n_jobs)
     print_reports(reports, seed, form)
     ctx.exit(exits.OK if all(report.is_right for report in reports) else exits.FAILURE)
 
@@ -172,12 +169,3 @@ def _subject(
     words = [word for key in ("schema", "attachment") for given in options[key] for word in (f"--{key}", given)]
     words += ["--encoding", options["encoding"]] if options["encoding"] else []
     return Own(CASES[name], place, command, environ, script=script, source=source, options=words, library=library)
-
-
-@contextlib.contextmanager
-def _folder(*, is_kept: bool) -> Iterator[Path]:
-    if is_kept:
-        yield Path(tempfile.mkdtemp(prefix="engine-torture-"))
-        return
-    with tempfile.TemporaryDirectory(prefix="engine-torture-") as folder:
-        yield Path(folder)

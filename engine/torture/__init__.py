@@ -6,7 +6,19 @@ run that nobody killed.
 """
 
 from engine.torture.cases import CASES, BuiltIn, Own, Subject
+from engine.torture.jobs import folder, work_through
 from engine.torture.stages import TortureFailed, engine_environ
 from engine.torture.torturer import Report, torture
 
-__all__ = ["CASES", "BuiltIn", "Own", "Report", "Subject", "TortureFailed", "engine_environ", "torture"]
+__all__ = [
+    "CASES",
+    "BuiltIn",
+    "Own",
+    "Report",
+    "Subject",
+    "TortureFailed",
+    "engine_environ",
+    "folder",
+    "torture",
+    "work_through",
+]

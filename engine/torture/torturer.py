@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +38,8 @@ class Report:
     n_lost, n_repeated : int
         Outputs of all passes; see `Verdict`.
     n_ended : int
-        Engines that ended with an error because their jet was killed.
+        Engines that ended with an error because their jet was killed; over Kafka also because their producer was shut
+        out, or because brokers were away when they began.
     recoveries_s : list of float
         For each engine that followed a killed one, and each jet: from its start, or the jet's end, to the first new
         output.
@@ -177,7 +179,9 @@ class _Pass:
             watch = _Watch(stage, victim, self._report, is_recovery=not self._is_first)
             is_through = _attend(watch, life, self._note, self._note_end)
             if is_through and victim.poll() is None and (code := victim.stop()) != 0:
-                raise TortureFailed(f"The engine was stopped and ended with exit code {code}.", victim.log_tail())
+                if life is None or not life.step or code != -signal.SIGKILL:
+                    raise TortureFailed(f"The engine was stopped and ended with exit code {code}.", victim.log_tail())
+                self._note(Way.STEP, life.step)  # a step may lie behind the last output
             return is_through
         finally:
             victim.kill()
@@ -239,7 +243,7 @@ def _attend(watch: _Watch, life: Life | None, note: Callable[..., None], note_en
             if is_jet_killed and code > 0:
                 note_end()
                 return False
-            if life is None or not life.step or code != -9:
+            if life is None or not life.step or code != -signal.SIGKILL:
                 raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", victim.log_tail())
             note(Way.STEP, life.step)
             return False

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
 
 STOP_TIMEOUT_S = 60.0  # a drain has two halves of 30 s
 LOG_TAIL_LINES = 15
@@ -29,9 +32,15 @@ class Victim:
         Its environment.
     """
 
+    _starting: ClassVar = threading.Lock()
+    _started: ClassVar[WeakSet[Victim]] = WeakSet()
+    _is_over: ClassVar = False
+
     def __init__(self, command: Sequence[str], folder: Path, log: Path, environ: Mapping[str, str]) -> None:
         self._log = log
-        with log.open("ab") as file:
+        with log.open("ab") as file, self._starting:
+            if self._is_over:
+                raise InterruptedError("The torture was interrupted.")
             file.write(f"--- {' '.join(command)} {environ.get('ENGINE_KILL_AT', '')}\n".encode())
             file.flush()
             self._process = subprocess.Popen(
@@ -43,7 +52,17 @@ class Victim:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the torturer, which ends it then
             )
+            self._started.add(self)
         self.started_s = time.monotonic()
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Kill all of them, and let none be started any more: whoever waits for one is told that it has ended."""
+        with cls._starting:
+            cls._is_over = True
+            for victim in cls._started:
+                victim.thaw()  # a process of its script that stands still would not notice that it is gone
+                victim.kill()
 
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal; None while it lives."""
@@ -115,7 +134,7 @@ class Victim:
         try:
             return self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._process.send_signal(signal.SIGABRT)  # not by what an engine ends itself with at a step
             return self._process.wait()
 
     def log_tail(self) -> str:

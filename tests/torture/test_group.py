@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +19,12 @@ from engine.torture import Report
 from engine.torture.kafka import GROUP_CASES, GroupReport, GroupSubject, torture_group
 from engine.torture.kafka.brokers import Found, _java_hash
 from engine.torture.kafka.cases import N_HANGING, N_SLOW, SLOW_S, TIMEOUT, _without_time
+from engine.torture.kafka.group import Group
 from engine.torture.kafka.inputs import SPOILT, Recipe, in_transactions, mix
 from engine.torture.kafka.members import Member
 from engine.torture.kafka.recovery import Recovery
 from engine.torture.kafka.troubles import FENCED_S, MAX_GUESTS, Trouble, Troublemaker
+from engine.torture.kills import Life, Plan
 from engine.torture.stages import TortureFailed
 
 MIXED = mix(Recipe(5000, 0.001, N_SLOW, SLOW_S, N_HANGING), seed=7)
@@ -254,6 +258,36 @@ def test_outputs_are_compared_key_by_key_and_rejects_without_their_time(
     verdict = subject.judge(*subject.outputs(course))
     assert (verdict.n_lost, verdict.n_repeated) == (n_lost, n_repeated)
     assert bool(verdict.reason) is bool(n_lost or n_repeated)
+
+
+KILLS_ITSELF = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("step", ["published", ""])
+def test_who_reaches_its_step_while_it_is_stopped_was_killed_and_any_other_end_is_told(
+    step: str, tmp_path: Path
+) -> None:
+    plan, report = Plan(1, ["published"], random.Random(1)), GroupReport("kafka")
+    subject = SimpleNamespace(case=GROUP_CASES["kafka"], brokers=None, bouncer=None, session_ms=1000, environ={})
+    subject.command, course = [sys.executable, "-c", KILLS_ITSELF], SimpleNamespace(group="g", folder=tmp_path)
+    course.arguments = lambda _name: []
+    group = Group(subject, course, plan, 0, report, random.Random(1), lambda: None)  # type: ignore[arg-type]
+    member = group._members[0]
+    member.start(Life(step))
+    while not member.log_tail().endswith("ready"):
+        time.sleep(0.01)
+    if step:
+        group._end()
+        assert (plan.n_done, plan.done["step published"]) == (1, 1)
+    else:
+        with pytest.raises(TortureFailed, match="exit code -9"):
+            group._end()
+    group.close()
 
 
 def test_a_case_that_stops_brokers_needs_somebody_who_may(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.torture.kafka.cases import Course, GroupSubject
 from engine.torture.kafka.members import Member
 from engine.torture.kafka.recovery import Recovery
-from engine.torture.kafka.troubles import FENCED_S, Troublemaker
+from engine.torture.kafka.troubles import FENCED_S, Trouble, Troublemaker
 from engine.torture.kills import Life, Plan, Way
 from engine.torture.stages import TortureFailed
 
@@ -24,6 +24,10 @@ STEP_PATIENCE_S = 6.0
 
 STUCK_S = 90.0
 """A group that does not get on for so long is taken as stuck: a bounced broker, and then a session that runs out."""
+
+CALM_S = 10.0
+"""One that does not get on for so long is left alone until it does: a record that hangs is found out when it has hung
+twice in one engine's hands, and no engine has it for that long where the members change every few seconds."""
 
 SPARED_SHARE = 0.4
 """How many engines live on where there is other trouble: who is dead cannot be frozen."""
@@ -104,7 +108,8 @@ class Group:
             now_s = time.monotonic()
             for member in list(self._members):
                 self._attend(member, now_s)
-            made = self._troubles.look(self._members, now_s, is_over=self._is_over)
+            is_over = self._is_over or now_s - self._moved_s > CALM_S
+            made = self._troubles.look(self._members, now_s, is_over=is_over)
             if made is not None:
                 self.report.troubles[made.value] += 1
                 self._recovery.disturb()
@@ -168,11 +173,16 @@ class Group:
             return
         if code == -signal.SIGKILL and member.step:
             self._note(member, Way.STEP, member.step)
-        elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S):
+        elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S or self._met_nobody(member)):
             self.report.n_ended += 1
         else:
             raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", member.log_tail())
         self._start(member)
+
+    def _met_nobody(self, member: Member) -> bool:
+        """Whether brokers were away when an engine began: a run says so and ends."""
+        is_bounced = not {Trouble.BOUNCE, Trouble.MOVE}.isdisjoint(self.subject.case.troubles)
+        return is_bounced and member.worked_s is None and "No Kafka broker answers" in member.log_tail()
 
     def _note(self, member: Member, way: Way, step: str = "") -> None:
         self._plan.note(way, step)
@@ -184,7 +194,10 @@ class Group:
         for member in self._members:
             member.leave()
         for member in self._members:
-            if (code := member.victim.wait_for_end()) not in STOPPED:
+            code = member.victim.wait_for_end()
+            if code == -signal.SIGKILL and member.step:  # a step may lie behind what the brokers know
+                self._note(member, Way.STEP, member.step)
+            elif code not in STOPPED:
                 raise TortureFailed(f"An engine was stopped and ended with exit code {code}.", member.log_tail())
 
     def _tails(self) -> str:
