@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from engine.errors import BrokerUnreachable
-from engine.kafka.places import ASK_S, Inlet, Place, find_places
+from engine.kafka.places import ASK_S, Inlet, Place, find_places, seek
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
@@ -79,9 +79,7 @@ class Assignment:
 
         partitions = [TopicPartition(topic, number) for topic, number in sorted(self._placeless)]
         numbers = {number for _, number in self._placeless}
-        if self._is_incremental:
-            consumer.incremental_unassign(partitions)
-        self._put(consumer, partitions, min(ASK_S, self._limit_s))
+        self._put(consumer, partitions, min(ASK_S, self._limit_s), is_there=True)
         return self._whole_by_now(consumer, self.tasks - numbers)
 
     def _whole_by_now(self, consumer: Consumer, known: set[int]) -> set[int]:
@@ -90,8 +88,7 @@ class Assignment:
         new, self.tasks = whole - known - {number for _, number in self._placeless}, whole
         stale = [each for each in self.partitions_of(new) if (each.topic, each.partition) in self._stale]
         if stale:
-            consumer.incremental_unassign(stale)
-            self._put(consumer, stale, self._limit_s)
+            self._put(consumer, stale, self._limit_s, is_there=True)
             new -= {number for _, number in self._placeless}
         return new
 
@@ -118,15 +115,12 @@ class Assignment:
             consumer.unassign()
 
     def begin_anew(self, consumer: Consumer, tasks: frozenset[int]) -> frozenset[int]:
-        """Put all partitions where the group has committed, for tasks that are not to be read before `go`.
+        """Go back to where the group has committed, in tasks that are not to be read before `go`.
 
         Returns those of which it is known where they begin, and raises as `add`.
         """
         self.going -= tasks
-        partitions = self.partitions_of(self.tasks)
-        if self._is_incremental:
-            consumer.incremental_unassign(partitions)
-        self._put(consumer, partitions, self._limit_s)
+        self._put(consumer, self.partitions_of(tasks), self._limit_s, is_there=True)
         return tasks - {number for _, number in self._placeless}
 
     def go(self, tasks: Iterable[int]) -> set[int]:
@@ -145,7 +139,14 @@ class Assignment:
         if partitions := self.partitions_of(tasks):
             consumer.resume(partitions)
 
-    def _put(self, consumer: Consumer, partitions: list[TopicPartition], limit_s: float) -> None:
+    def _put(
+        self, consumer: Consumer, partitions: list[TopicPartition], limit_s: float, *, is_there: bool = False
+    ) -> None:
+        """Have partitions wait where they begin; `is_there` for those that the consumer has.
+
+        These are never given back for it, not even for a moment: a group whose members let go of partitions one by one
+        takes that for their consent, and gives them to another one.
+        """
         from confluent_kafka import TopicPartition
 
         keys = {(each.topic, each.partition) for each in partitions}
@@ -163,11 +164,13 @@ class Assignment:
             placed = [TopicPartition(topic, number, place.offset) for (topic, number), place in places.items()]
             self._placeless -= keys
             self.trouble = self.trouble if self._placeless else None
-        if self._is_incremental:
+        if not is_there and self._is_incremental:
             consumer.incremental_assign(placed)
-        else:
+        elif not is_there:
             consumer.assign(placed)
         if placed:
             consumer.pause(placed)
+        if is_there and places:
+            seek(consumer, placed)
         self._places |= places
         self._stale -= places.keys()

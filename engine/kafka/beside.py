@@ -39,11 +39,11 @@ class Beside:
         values: Sequence[bytes],
         *,
         pending: bytes = b"",
-        answer: Answer | None = None,
+        answers: Sequence[Answer] = (),
         is_synced: bool = True,
     ) -> Future[int]:
         """As `SqliteStore.append`."""
-        return self._local.append(attachment, values, pending=pending, answer=answer, is_synced=is_synced)
+        return self._local.append(attachment, values, pending=pending, answers=answers, is_synced=is_synced)
 
     def inputs(self, attachment: int) -> Kept:
         """As `SqliteStore.inputs`."""

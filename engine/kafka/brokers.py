@@ -32,8 +32,10 @@ _TROUBLE = ("_RESOLVE", "_TRANSPORT")
 _PASSING = (
     "NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH",
     "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "UNSTABLE_OFFSET_COMMIT",
+    "INVALID_REPLICATION_FACTOR", "OFFSET_NOT_AVAILABLE",
 )  # fmt: skip
-"""What a broker says for a moment of a topic or a group that was just made, or that another broker has taken over."""
+"""What a broker says for a moment of a topic or a group that was just made, or that another broker has taken over, or
+while one is away that is to have a replica of a topic that is made."""
 _UNHEARD = ("UNKNOWN_TOPIC_OR_PART", "_NOENT")
 """What one of several brokers says for a moment of a topic that another one has made."""
 

@@ -239,9 +239,18 @@ class Changelog:
                 return None if value is None else unpack_receipt(key, value)
         return None
 
-    def has_commit(self, task: int, key: bytes, stamp: Stamp) -> bool:
-        """Whether a commit has come true that has written a fence of that key, some seconds ago at most."""
-        with self.partition(task) as partition:
+    def has_commit(self, task: int, key: bytes, stamp: Stamp, *, is_patient: bool = True) -> bool:
+        """Whether a commit has come true that has written a fence of that key, some seconds ago at most.
+
+        One that has to be waited for, unless it `is_patient`, has not.
+        """
+
+        def on_wait(reason: str) -> None:
+            if reason and not is_patient:
+                partition.stop()
+
+        partition = self.partition(task, on_wait)
+        with partition:
             for _, value in partition.newest({key}):
                 if value is None:
                     continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, CommitUnknown
+from engine.kafka.brokers import TIMEOUT_S
 from engine.kafka.changelog import Changelog
 from engine.kafka.forms import JOB_KEY, TASK_KEY, Stamp, pack_receipt, receipt_key
 from engine.kafka.groups import read_offsets
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from engine.kafka.transaction import Outbound, Transaction
 
 log = get_logger(__name__)
+
+_LOOK_S = 2.0  # it is looked while a transaction is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,15 @@ class Deciding:
         if self._changelog is not None and trace.is_bare:
             return self.has_come_true(trace)
         if self._changelog is not None:
-            return self._changelog.has_commit(trace.task, JOB_KEY if trace.is_jobs else TASK_KEY, trace.stamp)
+            return self._has_fence(self._changelog, trace)
         return any(
             offset > trace.offsets[place] or (offset == trace.offsets[place] and note == note_of(trace.stamp))
             for place, (offset, note) in self._offsets(trace).items()
         )
+
+    def _has_fence(self, changelog: Changelog, trace: Trace, *, is_patient: bool = True) -> bool:
+        key = JOB_KEY if trace.is_jobs else TASK_KEY
+        return changelog.has_commit(trace.task, key, trace.stamp, is_patient=is_patient)
 
     def has_come_true(self, trace: Trace) -> bool:
         """Whether a commit that another process has prepared under this name has come true."""
@@ -112,14 +119,31 @@ class Deciding:
         # Whoever went on behind it, or at it, began where it had ended.
         return all(offset >= trace.offsets[place] for place, (offset, _) in self._offsets(trace).items())
 
-    def _offsets(self, trace: Trace) -> dict[tuple[str, int], tuple[int, str]]:
+    def is_forgotten(self, trace: Trace) -> bool:
+        """Whether nothing is left of a commit that the brokers had confirmed.
+
+        A commit is confirmed before the partitions hear of it. Brokers that end in between tell them when they are
+        back, but for those that have no leader just then: TransactionMarkerChannelManager of Kafka 4.3.1 takes them for
+        deleted. The producer's next transaction decides what becomes of their records.
+
+        Offsets alone prove nothing: a coordinator that has just taken the group over may tell those of before. The end
+        of a partition is told only by a leader that knows it (KIP-207).
+        """
+        if self._changelog is None:
+            return False
+        offsets = self._offsets(trace, _LOOK_S)
+        if not any(offset < trace.offsets[place] for place, (offset, _) in offsets.items()):
+            return False
+        return not self._has_fence(self._changelog, trace, is_patient=False)
+
+    def _offsets(self, trace: Trace, timeout_s: float = TIMEOUT_S) -> dict[tuple[str, int], tuple[int, str]]:
         """Return where the group goes on, and what was noted with it."""
         from confluent_kafka import TopicPartition
 
         if not trace.offsets:
             raise BrokerRefused("find out what became of a commit", "it has left no trace")
         places = [TopicPartition(topic, partition) for topic, partition in trace.offsets]
-        found = read_offsets(self._transaction.connection, self._group, places)
+        found = read_offsets(self._transaction.connection, self._group, places, timeout_s)
         return {(place.topic, place.partition): (place.offset, place.metadata or "") for place in found}
 
 

@@ -43,6 +43,10 @@ _GONE = _Saying(
     "the broker does not have the records of that offset: they were deleted, or the topic was made anew",
     "Say where to go on with: engine stream seek",
 )
+_FEW_BROKERS = _Saying(
+    "there are fewer brokers than a topic is to have replicas",
+    "Start those that are away; where there are no more, lower default.replication.factor of the brokers.",
+)
 _MEMBERS = _Saying("the group has members", "Stop the engines that are in it.")
 
 _REFUSED: Mapping[str, _Saying] = {
@@ -70,13 +74,14 @@ _REFUSED: Mapping[str, _Saying] = {
     "RECORD_LIST_TOO_LARGE": _TOO_LARGE,
     "OFFSET_OUT_OF_RANGE": _GONE,
     "_AUTO_OFFSET_RESET": _GONE,
+    "INVALID_REPLICATION_FACTOR": _FEW_BROKERS,
     "NON_EMPTY_GROUP": _MEMBERS,
     "UNKNOWN_MEMBER_ID": _MEMBERS,
     "_INVALID_ARG": _Saying("a setting is wrong", "Look at Config and at the files of Security."),
 }
 _BY_WORDS = (
     (re.compile("certificate verify failed", re.IGNORECASE), _UNTRUSTED),
-    (re.compile("connecting to a PLAINTEXT broker", re.IGNORECASE), _NO_TLS),
+    (re.compile("connecting to a PLAINTEXT broker|closed by peer.*in state SSL_HANDSHAKE", re.IGNORECASE), _NO_TLS),
     (re.compile("alert (bad certificate|certificate required|unknown ca|handshake failure)"), _NOT_SHOWN),
     (re.compile("No leaders found"), _NO_TOPIC),  # what is said of offsets of a topic that was deleted
 )
@@ -88,6 +93,7 @@ _UNREACHABLE = frozenset(
         "_TRANSPORT",
         "_WAIT_COORD",
         "BROKER_NOT_AVAILABLE",
+        "CONCURRENT_TRANSACTIONS",  # the one before is not over: its brokers are away
         "COORDINATOR_LOAD_IN_PROGRESS",
         "COORDINATOR_NOT_AVAILABLE",
         "NETWORK_EXCEPTION",
@@ -120,7 +126,7 @@ def broker_error(what: str, error: KafkaError | KafkaException, servers: str = "
     """
     fault: KafkaError = error.args[0] if isinstance(error, Exception) else error
     said = said_by(fault.str()) or fault.name()
-    saying = next((saying for words, saying in _BY_WORDS if words.search(said)), _REFUSED.get(fault.name()))
+    saying = next((saying for words, saying in _BY_WORDS if words.search(fault.str())), _REFUSED.get(fault.name()))
     if saying is not None:
         # The codes of the brokers say no more than the sentence does, and about certificates librdkafka only guesses.
         is_all = fault.code() > 0 or saying in (_UNTRUSTED, _NO_TLS)

@@ -110,7 +110,9 @@ class Fetcher:
         self._listener, self._max_record_bytes, self._check = listener, max_record_bytes, check
         self._credit = Credit()
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = self._has_joined = False
+        self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
+        self._has_joined = False
+        """Whether the group has said what is read: it may be nothing. Between two assignments it has not."""
         self._stalled_since_s = self._looked_s = self._asked_s = 0.0
         self._ask_pause_s = ASK_PAUSE_S
         self._silence = Silence(inlets)
@@ -123,6 +125,8 @@ class Fetcher:
         """By task the number of the telling that holds: a takeover for an earlier one has old places."""
         self._contest = Contest()
         self._consumer: Consumer
+        self._no_membership: Any
+        """What a consumer says of itself that is in no group: also one that was put out, before it hears of it."""
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
         self.budget_s = min(_poll_interval_s(connection) / 2, BUDGET_S)
         """How long the group can be made to wait for partitions."""
@@ -233,6 +237,7 @@ class Fetcher:
     def _join(self) -> None:
         from confluent_kafka import TopicPartition
 
+        self._no_membership = self._consumer.consumer_group_metadata()
         if self._partition is None:
             self._consumer.subscribe(
                 list(self._inlets), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -323,8 +328,11 @@ class Fetcher:
         self._listener.on_fetched(batches)
 
     def _tell_membership(self) -> None:
+        """Say what proves that the engine is a member; what proves nothing, brokers take from everybody."""
         if self._assigned.tasks:
-            self._listener.on_membership(self._consumer.consumer_group_metadata())
+            membership = self._consumer.consumer_group_metadata()
+            if membership != self._no_membership or self._partition is not None:
+                self._listener.on_membership(membership)
 
     def _consider_stall(self) -> None:
         now_s = time.monotonic()
@@ -357,10 +365,10 @@ class Fetcher:
             self._tell_trouble(str(self._assigned.trouble))
 
     def _consider_silence(self) -> None:
-        has_joined = self.n_rebalances > 0 and self._assigned.trouble is None
+        has_place = self._has_joined and self._assigned.trouble is None
         is_waiting = not self._is_quiet and self._credit.is_whole and self._assigned.going == self._assigned.tasks
         partitions = {(topic, task) for topic in self._inlets for task in self._assigned.tasks}
-        if self._silence.has_come(partitions, is_waiting=has_joined and is_waiting):
+        if self._silence.has_come(partitions, is_waiting=has_place and is_waiting):
             self._listener.on_silent()
 
     def _look(self) -> None:
@@ -406,13 +414,12 @@ class Fetcher:
         places = self._assigned.places_of(tasks)
         self._n_tellings += 1
         self._told |= dict.fromkeys(places, self._n_tellings)
-        self._listener.on_membership(self._consumer.consumer_group_metadata())
+        self._tell_membership()
         self._listener.on_assigned(places, self._n_tellings)
 
     # What the group says: called by the consumer, in this thread, out of a poll
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._has_joined = True
         self._guard(lambda: self._assign(consumer, partitions))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -429,6 +436,7 @@ class Fetcher:
             self._fault = exc
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._has_joined = True
         self._count_rebalance()
         new = self._assigned.add(consumer, partitions)
         log.info("group.assigned", group=self._group, tasks=sorted(new), of=sorted(self._assigned.tasks))
@@ -436,6 +444,7 @@ class Fetcher:
         self._tell_assigned(new)
 
     def _unassign(self, consumer: Consumer, partitions: list[TopicPartition], *, is_lost: bool) -> None:
+        self._has_joined = not is_lost and not self.is_eager
         self._count_rebalance()
         tasks = self._assigned.begin_removal(consumer, partitions)
         log.info("group.lost" if is_lost else "group.revoked", group=self._group, tasks=sorted(tasks))

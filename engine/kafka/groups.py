@@ -69,7 +69,9 @@ def find_group(brokers: Brokers, name: str) -> Group:
     return Group(name, tuple(said["members"]), None if operations is None else frozenset(operations))
 
 
-def read_offsets(connection: Connection, group: str, places: Iterable[TopicPartition]) -> list[TopicPartition]:
+def read_offsets(
+    connection: Connection, group: str, places: Iterable[TopicPartition], timeout_s: float = TIMEOUT_S
+) -> list[TopicPartition]:
     """Return where a group goes on, and what was noted with it; waits for transactions.
 
     A consumer asks that never joins: an admin client of librdkafka 2.16 ends the process when the broker that it asks
@@ -80,7 +82,7 @@ def read_offsets(connection: Connection, group: str, places: Iterable[TopicParti
     what = f"read the offsets of group {group!r}"
     consumer = Consumer(connection.consumer(**{"group.id": group}))
     try:
-        found: list[TopicPartition] = consumer.committed(list(places), TIMEOUT_S)
+        found: list[TopicPartition] = consumer.committed(list(places), timeout_s)
     except KafkaException as exc:
         raise broker_error(what, exc, connection.servers) from exc
     finally:

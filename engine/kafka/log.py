@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import (
+    BrokerRefused,
     BrokerUnreachable,
     CommitAborted,
     CommitUnknown,
@@ -94,9 +95,12 @@ class KafkaLog(Beside):
         self._deciding = Deciding(transaction, changelog, group)
         self._tasks: dict[int, TaskFence] = {}
         self._unsettled: Commit | None = None
+        self._last: Trace | None = None
+        """Of the last commit, unless it cannot be forgotten any more."""
         self._scopes: set[str] = set()
         self._beside: list[Entry] | None = None
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
+        self._n_aborted = 0
         self._closing = threading.Lock()
         self._is_closed = False
         transaction.init()
@@ -245,6 +249,7 @@ class KafkaLog(Beside):
         if is_prepared:
             self._local.prepare(commit, trace.dump()).result()
         try:
+            self._look_back()
             if self._changelog is not None:
                 anew = self._anew(self._changelog, commit)
                 floors = {**self._changelog.floors, **anew}
@@ -262,10 +267,30 @@ class KafkaLog(Beside):
                 with contextlib.suppress(StoreFailed):  # when the log is opened, it is seen that it never came true
                     self._local.settle(is_true=False).result()
             raise
+        self._last, self._n_aborted = trace, self._transaction.n_aborted
         self._on_step("transacted")
         if self._changelog is not None:
             self._changelog.floors.update(anew)
         self._scopes |= scopes
+
+    def _look_back(self) -> None:
+        """Fail if the last commit is taken back although it was confirmed: behind an abort that may be."""
+        trace, n_aborted = self._last, self._transaction.n_aborted
+        if trace is None or not trace.offsets or n_aborted == self._n_aborted:
+            return
+        try:
+            is_forgotten = self._deciding.is_forgotten(trace)
+        except (BrokerRefused, BrokerUnreachable) as exc:
+            # Or the partitions still wait to hear of it: the next commit tells them.
+            log.warning("commit.in_doubt", number=trace.stamp.number, reason=str(exc))
+            return
+        self._last = None
+        if is_forgotten:
+            log.error("commit.forgotten", number=trace.stamp.number)
+            self._tasks.clear()
+            raise CommitAborted(
+                f"the brokers have forgotten commit {trace.stamp.number}, which they had confirmed", is_lost=True
+            )
 
     def _anew(self, changelog: Changelog, commit: Commit) -> dict[int, int]:
         """Return, by task, where state begins that the commit forgets."""

@@ -18,6 +18,9 @@ RETRY_S = 0.2
 ASK_S = 5.0
 """How long one question may take."""
 
+STATE_S = 0.01
+"""The pause before a partition is tried again that the consumer has not begun to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inlet:
@@ -81,6 +84,28 @@ def find_places(
             if time.monotonic() > deadline or not _may_pass(exc):
                 raise broker_error("ask where the group goes on", exc) from exc
         time.sleep(RETRY_S)
+
+
+def seek(consumer: Consumer, places: Iterable[TopicPartition]) -> None:
+    """Have partitions of a consumer be read from other offsets on; what it has fetched ahead is dropped.
+
+    Raises
+    ------
+    BrokerRefused
+        The consumer does not have them.
+    """
+    from confluent_kafka import KafkaException
+
+    deadline = time.monotonic() + ASK_S
+    for place in places:
+        while True:
+            try:
+                consumer.seek(place)
+                break
+            except KafkaException as exc:
+                if exc.args[0].name() != "_STATE" or time.monotonic() > deadline:  # it has only just been given them
+                    raise broker_error("go back to where the group has committed", exc) from exc
+            time.sleep(STATE_S)
 
 
 def _committed(consumer: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:

@@ -88,6 +88,8 @@ class Transaction:
         self._undelivered: tuple[str, KafkaError] | None = None
         self._topics: set[str] = set()
         """Where the transaction writes."""
+        self.n_aborted = 0
+        """How often something was taken back since `init`."""
 
     @property
     def is_open(self) -> bool:
@@ -330,6 +332,7 @@ class Transaction:
             self._failure, producer = None, self._producer
             if is_nothing or producer is None:
                 return
+            self.n_aborted += 1
             while not self._is_closed:
                 try:
                     with raising():
@@ -360,6 +363,7 @@ class Transaction:
         """
         with self._lock:
             self._failure = None
+            self.n_aborted += 1
             self._renew()
 
     def _renew(self) -> None:

@@ -18,7 +18,8 @@ class Group:
         return [TopicPartition(each.topic, each.partition, self.offsets[each.topic]) for each in partitions]
 
     def __getattr__(self, name):
-        def note(partitions=()):
+        def note(given=()):
+            partitions = [given] if isinstance(given, TopicPartition) else given
             self.calls.append((name, sorted((each.topic, each.partition, each.offset) for each in partitions)))
 
         return note
@@ -49,7 +50,7 @@ def test_what_stayed_of_a_task_that_went_begins_anew_when_the_task_is_whole_agai
     group.offsets = {"prices": 50, "trades": 70}
     assert assigned.add(group, [partition("prices")]) == {0}
     assert assigned.places_of({0}) == {0: {0: (50, True), 2: (70, True)}}
-    assert ("incremental_assign", [("trades", 0, 70)]) in group.calls
+    assert group.calls[-2:] == [("pause", [("trades", 0, 70)]), ("seek", [("trades", 0, 70)])]
 
 
 def test_a_group_that_takes_everything_away_gives_it_anew():
@@ -64,16 +65,18 @@ def test_a_group_that_takes_everything_away_gives_it_anew():
     assert assigned.going == set()
 
 
-def test_tasks_that_begin_anew_are_where_the_group_is_and_wait():
-    assigned = Assignment(INLETS, 1, is_incremental=False)
+@pytest.mark.parametrize("is_incremental", [True, False])
+def test_tasks_that_begin_anew_are_where_the_group_is_and_wait_and_are_never_given_back(is_incremental):
+    assigned = Assignment(INLETS, 1, is_incremental=is_incremental)
     group = Group(prices=1, trades=2)
     assigned.add(group, [partition("prices"), partition("trades")])
     assigned.go({0})
-    group.offsets = {"prices": 3, "trades": 4}
+    group.offsets, group.calls = {"prices": 3, "trades": 4}, []
     assigned.begin_anew(group, frozenset({0}))
     assert assigned.places_of({0}) == {0: {0: (3, True), 2: (4, True)}}
     assert (assigned.tasks, assigned.going) == ({0}, set())
-    assert group.calls[-1][0] == "pause"
+    seeks = [("seek", [("prices", 0, 3)]), ("seek", [("trades", 0, 4)])]
+    assert group.calls == [("pause", [("prices", 0, 3), ("trades", 0, 4)]), *seeks]
 
 
 class Silent(Group):

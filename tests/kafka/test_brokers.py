@@ -79,3 +79,18 @@ def test_who_asks_again_forgets_the_leaders_that_were_known(closed):
     with Brokers(Connection(closed), 5) as brokers:
         assert brokers.ask("look", question) == {"prices": 7}
     assert clients[0] is not clients[1]
+
+
+def test_a_cluster_that_is_too_small_for_a_moment_is_asked_again(closed):
+    """So it says while a broker hands over what it leads; a second answer settles it."""
+    answers = [KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR)), None]
+
+    def question(_client, _timeout_s):
+        future = Future()
+        answer = answers.pop(0)
+        future.set_exception(answer) if answer is not None else future.set_result("made")
+        return {"topic": future}
+
+    with Brokers(Connection(closed), 10) as brokers:
+        assert brokers.ask("create topic 'prices'", question) == {"topic": "made"}
+    assert answers == []

@@ -32,6 +32,7 @@ def said(code, text=None):
         (KafkaError.RECORD_LIST_TOO_LARGE, "larger than the topic takes", "max.message.bytes"),
         (KafkaError.OFFSET_OUT_OF_RANGE, "they were deleted", "engine stream seek"),
         (KafkaError._AUTO_OFFSET_RESET, "they were deleted", "engine stream seek"),
+        (KafkaError.INVALID_REPLICATION_FACTOR, "fewer brokers", "default.replication.factor"),
         (KafkaError.NON_EMPTY_GROUP, "has members", "Stop"),
         (KafkaError._INVALID_ARG, "a setting is wrong", "Config"),
     ],
@@ -60,10 +61,20 @@ def test_nobody_who_answers_is_no_refusal(code):
     [
         (KafkaError._SSL, "SSL handshake failed: error:0A: certificate verify failed: ...", "cannot be trusted"),
         (KafkaError._TRANSPORT, "closed by peer: connecting to a PLAINTEXT broker listener?", "no TLS is spoken"),
+        (
+            KafkaError._TRANSPORT,
+            "ssl://host:1/1: Disconnected: SSL connection closed by peer (after 3ms in state SSL_HANDSHAKE)",
+            "no TLS is spoken",
+        ),
     ],
 )
 def test_what_the_words_say_more_clearly_than_the_code_is_said(code, text, words):
     assert words in said(code, text).reason
+
+
+def test_a_broker_that_ends_behind_the_handshake_speaks_tls():
+    text = "ssl://host:1/1: Disconnected: SSL connection closed by peer (after 3ms in state UP)"
+    assert isinstance(said(KafkaError._TRANSPORT, text), BrokerUnreachable)
 
 
 def test_what_is_not_known_is_said_in_librdkafkas_words_without_its_surroundings():

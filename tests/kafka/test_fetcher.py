@@ -1,5 +1,6 @@
 import threading
 from collections import defaultdict
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Producer
@@ -20,6 +21,7 @@ class Listener:
         self.is_holding, self.held = is_holding, []
         self.values = defaultdict(list)
         self.batches, self.assigned, self.errors, self.n_silent = [], [], [], 0
+        self.memberships = set()
         self.changed = threading.Condition()
 
     def until(self, condition):
@@ -42,7 +44,7 @@ class Listener:
         pass
 
     def on_membership(self, membership):
-        assert membership is not None
+        self.memberships.add(membership)
 
     def on_fetched(self, batches):
         def take():
@@ -157,6 +159,27 @@ def test_a_task_is_assigned_with_the_partitions_of_its_number_of_every_topic(ben
     assert all(set(places) == {0, 2} for assigned in listener.assigned for places in assigned.values())
 
 
+def test_what_a_consumer_says_of_itself_that_was_put_out_of_its_group_is_no_membership(bench):
+    """Brokers take a transaction's offsets from whoever does not say that he is a member."""
+    bench.write("prices", 0, numbered(1))
+    listener = Listener()
+    fetcher = bench.fetcher(listener, Inlet(0, "prices", "earliest"))
+    listener.until(lambda: listener.values[0, 0])
+    (member,), nobody = listener.memberships, fetcher._no_membership
+    assert nobody != member
+    told, consumer = threading.Event(), fetcher._consumer
+
+    def tell_when_put_out():
+        fetcher._consumer = SimpleNamespace(consumer_group_metadata=lambda: nobody)
+        fetcher._tell_membership()
+        fetcher._consumer = consumer
+        told.set()
+
+    fetcher._commands.put(tell_when_put_out)
+    assert told.wait(LIMIT_S)
+    assert listener.memberships == {member}
+
+
 def test_silence_is_told_when_no_record_came_for_as_long_as_the_streams_wait(bench):
     bench.write("prices", 0, numbered(10))
     listener = Listener()
@@ -181,6 +204,27 @@ def test_an_end_that_is_read_together_with_the_last_records_is_an_end(bench, mon
     bench.fetcher(listener, Inlet(0, "prices", "earliest", max_wait_s=0.3), partition=0)
     listener.until(lambda: listener.n_silent)
     assert n_reads[0] == 11
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_an_engine_that_waits_for_its_partitions_has_not_come_to_their_end(bench, is_lost):
+    bench.write("prices", 0, numbered(10))
+    listener = Listener()
+    fetcher = bench.fetcher(listener, Inlet(0, "prices", "earliest", max_wait_s=0.2))
+    listener.until(lambda: len(listener.values[0, 0]) == 10)
+    gone = threading.Event()
+
+    def lose():
+        fetcher._unassign(fetcher._consumer, fetcher._consumer.assignment(), is_lost=is_lost)
+        listener.n_silent = 0
+        gone.set()
+
+    fetcher._commands.put(lose)
+    assert gone.wait(LIMIT_S)
+    with listener.changed:
+        assert not listener.changed.wait_for(lambda: listener.n_silent, 5 * 0.2)
+    fetcher._commands.put(lambda: fetcher._assign(fetcher._consumer, []))  # there are more engines than partitions
+    listener.until(lambda: listener.n_silent)
 
 
 def test_tasks_that_are_taken_once_more_are_read_again_from_where_the_group_has_committed(bench):

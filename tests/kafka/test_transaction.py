@@ -17,6 +17,7 @@ from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, Deliv
 from engine.kafka import producing
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
+from engine.kafka.producing import open_producer
 from engine.kafka.transaction import Transaction
 
 
@@ -240,6 +241,36 @@ def test_a_coordinator_that_is_gone_is_given_up_and_another_producer_asks_for_th
     transaction.produce("coordinator", b"b", partition=0)
     transaction.commit({})
     assert b"b" in [value for _, value, _ in records_of(servers, "coordinator")]
+
+
+def test_a_transaction_that_brokers_cannot_end_yet_is_waited_for(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of them are away: the coordinator says so for as long as it lasts, and not for as long as we wait."""
+    opened: list[object] = []
+
+    class Busy:
+        def __init__(self, producer: Any) -> None:
+            self._producer = producer
+
+        def init_transactions(self, timeout_s: float) -> None:
+            if len(opened) < 3:
+                raise KafkaException(KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True))
+            self._producer.init_transactions(max(timeout_s, 10))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._producer, name)
+
+    def open_busy(*given: Any) -> Any:
+        opened.append(Busy(open_producer(*given)))
+        return opened[-1]
+
+    monkeypatch.setattr("engine.kafka.transaction.open_producer", open_busy)
+    monkeypatch.setattr("engine.kafka.transaction._STEP_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(transaction, "_clock", lambda: float(len(opened)))
+        transaction.renew()
+    assert len(opened) == 3
 
 
 def test_whoever_closes_does_not_wait_for_a_coordinator_that_is_gone(

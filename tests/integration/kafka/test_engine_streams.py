@@ -101,7 +101,7 @@ def test_a_server_that_was_killed_goes_on_with_its_topics_and_says_how_far_it_is
             assert client.put(path, json=body).is_success
     write(kafka, source, records[:2000])
     reader = Reader(kafka, output)
-    reader.until(1000, server)
+    reader.until(1001, server)  # so of both partitions, each of which has had a thousand
     server.kill()
 
     server = site.start("serve", "--port", "0")

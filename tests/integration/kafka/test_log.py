@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -47,9 +48,15 @@ class Bench:
         return store
 
     def log(
-        self, store: SqliteStore, instance: str = "one", *, is_bound: bool = False, has_state: bool = True
+        self,
+        store: SqliteStore,
+        instance: str = "one",
+        *,
+        is_bound: bool = False,
+        has_state: bool = True,
+        kind: type[Transaction] = Transaction,
     ) -> tuple[KafkaLog, KafkaSink]:
-        transaction = Transaction(self.connection, f"{self.name}-{instance}")
+        transaction = kind(self.connection, f"{self.name}-{instance}")
         log = KafkaLog(
             store,
             transaction,
@@ -95,6 +102,19 @@ class Bench:
             close()
 
 
+class Forgetful(Transaction):
+    """Confirms its second commit and takes it back, as brokers do that never tell the partitions of it."""
+
+    n_commits = 0
+
+    def commit(self, *args: Any, **more: Any) -> None:
+        self.n_commits += 1
+        if self.n_commits == 2:
+            self.abort()
+        else:
+            super().commit(*args, **more)
+
+
 @pytest.fixture
 def bench(kafka: KafkaCluster, name: str, topic: MakeTopic) -> Iterator[Bench]:
     bench = Bench(kafka, name, topic)
@@ -124,6 +144,42 @@ def test_outputs_offsets_and_state_are_there_after_a_commit(bench: Bench) -> Non
     assert (restoring.fence.digest, restoring.fence.keys) == ("digest", {0: "symbol"})
     assert restoring.is_whole
     assert restoring.n_read == restoring.n_total > 0
+
+
+def test_a_commit_that_the_brokers_have_confirmed_and_forgotten_is_done_again(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None), kind=Forgetful)
+
+    def commit(number: int) -> None:
+        sink.write([b"%d" % number])
+        log.commit(bench.commit(number, {0: number}, [entry(0, b"x", b"%d" % number)])).result()
+
+    commit(1)
+    commit(2)
+    sink.write([b"3"])
+    sink.cut(0)
+    with pytest.raises(CommitAborted, match="forgotten commit 2") as caught:
+        commit(3)
+    assert caught.value.is_lost
+    assert bench.offsets() == {0: 1}
+    for number in (2, 3):
+        commit(number)
+    assert [value for _, _, value in bench.outputs()] == [b"1", b"2", b"3"]
+    assert bench.offsets() == {0: 3}
+    assert bench.state(0) == {(b"x", "n"): b"3"}
+
+
+def test_where_it_cannot_be_seen_whether_a_commit_is_forgotten_the_next_one_is_written(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    log.commit(bench.commit(1, {0: 1})).result()
+    other = Transaction(bench.connection, f"{bench.name}-other")
+    other.init()
+    producer = other._begun()
+    producer.send_offsets_to_transaction([TopicPartition(bench.input, 0, 1)], bench.membership, 10)
+    sink.write([b"never"])
+    sink.cut(0)
+    log.commit(bench.commit(2, {0: 2})).result()
+    other.close()
+    assert bench.offsets() == {0: 2}
 
 
 def test_later_commits_override_and_forget_state(bench: Bench) -> None:

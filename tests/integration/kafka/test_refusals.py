@@ -45,7 +45,7 @@ def alice(guarded: KafkaCluster, secrets: Path) -> Callable[..., str | None]:
     return reach_as_alice
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as its brokers: workers that take tests from each other come back to this module
 def mine(guarded: KafkaCluster) -> str:
     """Make a topic that alice may read and write."""
     topic = guarded.create_topic("alices", 3)

@@ -132,6 +132,10 @@ def fence_of(changelog: Changelog, task: int) -> Fence:
     return restoring.fence
 
 
+def groups_of(kafka: KafkaCluster) -> set[str]:
+    return {group.group_id for group in kafka.admin().list_consumer_groups().result(30).valid}
+
+
 def test_verify_says_what_is_there(desk: Desk) -> None:
     code, out, err = desk.run("verify", "prices", "0")
     assert code == 0
@@ -196,11 +200,11 @@ def test_a_sample_is_whole_where_transactions_leave_gaps(
 
 def test_a_sample_moves_no_group_and_joins_none(desk: Desk, kafka: KafkaCluster, committed: Any, name: str) -> None:
     committed()
-    before = {group.group_id for group in kafka.admin().list_consumer_groups().result(30).valid}
+    before = groups_of(kafka)
     desk.describe("prices", {"Group": name}, SkipToRecord="earliest")
     assert len(desk.run("sample", "prices", "-n", "100")[1].splitlines()) == 30
     assert desk.seek() == [(4, 4)] * 3
-    assert {group.group_id for group in kafka.admin().list_consumer_groups().result(30).valid} == before
+    assert groups_of(kafka) <= before  # those that other tests have left go when their time is over
 
 
 def test_where_a_group_stands_is_shown_with_its_state(desk: Desk, committed: Any, name: str) -> None:
