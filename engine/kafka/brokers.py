@@ -32,10 +32,11 @@ _TROUBLE = ("_RESOLVE", "_TRANSPORT")
 _PASSING = (
     "NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH",
     "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "UNSTABLE_OFFSET_COMMIT",
-    "INVALID_REPLICATION_FACTOR", "OFFSET_NOT_AVAILABLE",
+    "INVALID_REPLICATION_FACTOR", "OFFSET_NOT_AVAILABLE", "_TRANSPORT",
 )  # fmt: skip
-"""What a broker says for a moment of a topic or a group that was just made, or that another broker has taken over, or
-while one is away that is to have a replica of a topic that is made."""
+"""What is said for a moment of a topic or a group that was just made, or that another broker has taken over, or while
+one is away that is to have a replica of a topic that is made, or that was to answer. So a question may be asked twice
+though it was heard."""
 _UNHEARD = ("UNKNOWN_TOPIC_OR_PART", "_NOENT")
 """What one of several brokers says for a moment of a topic that another one has made."""
 
@@ -121,20 +122,23 @@ class Brokers:
         """
         from confluent_kafka import KafkaException
 
+        passing = (*_PASSING, *_UNHEARD) if is_known else _PASSING
         until_s = time.monotonic() + self._timeout_s
+        left_s = self._timeout_s
         while True:
             try:
-                answers = question(self._connected(), self._timeout_s)
-                self._wait(answers.values())
+                answers = question(self._connected(), left_s)
+                self._wait(answers.values(), left_s)
                 return {key: answer.result(0) for key, answer in answers.items()}
             except KafkaException as exc:
-                passing = (*_PASSING, *_UNHEARD) if is_known else _PASSING
-                if exc.args[0].name() not in passing or time.monotonic() > until_s:
+                is_over = self._is_given_up.is_set() or time.monotonic() > until_s
+                if is_over or exc.args[0].name() not in passing:
                     raise self._explain(what, exc) from exc
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc
             self.close()  # a client that was told off for the leaders that it knows goes on with the same ones
             time.sleep(_LOOK_S)
+            left_s = max(until_s - time.monotonic(), _GRACE_S)
 
     def list_topics(self) -> set[str]:
         """Return the names of all topics that the user may see."""
@@ -161,12 +165,12 @@ class Brokers:
         self.close()
 
     def _metadata(self, what: str) -> Any:
-        from confluent_kafka import KafkaException
+        def question(client: AdminClient, timeout_s: float) -> dict[str, Future[Any]]:
+            answer: Future[Any] = Future()
+            answer.set_result(client.list_topics(timeout=timeout_s))
+            return {what: answer}
 
-        try:
-            return self._connected().list_topics(timeout=self._timeout_s)
-        except KafkaException as exc:
-            raise self._explain(what, exc) from exc
+        return self.ask(what, question)[what]
 
     def _connected(self) -> AdminClient:
         if self._client is None:
@@ -176,9 +180,9 @@ class Brokers:
             self._client = AdminClient(self.connection.admin(**more))
         return self._client
 
-    def _wait(self, answers: Iterable[Future[Any]]) -> None:
+    def _wait(self, answers: Iterable[Future[Any]], timeout_s: float) -> None:
         """Wait until there are answers, or none is to be expected."""
-        give_up_at = time.monotonic() + self._timeout_s + _GRACE_S  # the client's own time goes by first
+        give_up_at = time.monotonic() + timeout_s + _GRACE_S  # the client's own time goes by first
         waiting = set(answers)
         while waiting and time.monotonic() < give_up_at and not self._is_given_up.is_set():
             waiting = wait(waiting, _LOOK_S).not_done

@@ -81,9 +81,12 @@ def test_who_asks_again_forgets_the_leaders_that_were_known(closed):
     assert clients[0] is not clients[1]
 
 
-def test_a_cluster_that_is_too_small_for_a_moment_is_asked_again(closed):
-    """So it says while a broker hands over what it leads; a second answer settles it."""
-    answers = [KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR)), None]
+@pytest.mark.parametrize(
+    "code", [KafkaError.INVALID_REPLICATION_FACTOR, KafkaError._TRANSPORT], ids=["too few brokers", "gone meanwhile"]
+)
+def test_what_is_said_for_a_moment_is_asked_again(closed, code):
+    """So it is while a broker hands over what it leads; a second answer settles it."""
+    answers = [KafkaException(KafkaError(code)), None]
 
     def question(_client, _timeout_s):
         future = Future()

@@ -268,15 +268,36 @@ signal.pause()
 """
 
 
+def group_of(subject: Any, report: GroupReport, plan: Plan, folder: Path) -> Group:
+    course: Any = SimpleNamespace(group="g", folder=folder, arguments=lambda _name: [])
+    given = {"brokers": None, "bouncer": None, "session_ms": 1000, "environ": {}, "case": GROUP_CASES["kafka"]}
+    return Group(SimpleNamespace(**given, **subject), course, plan, 0, report, random.Random(1), lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_for_good", [False, True])
+def test_a_group_that_is_told_to_stand_where_it_was_before_is_believed_after_a_while(
+    is_for_good: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{0: 5, 1: 5}, {0: 5, 1: 3}, {0: 6, 1: 3} if is_for_good else {0: 6, 1: 5}]
+    report = GroupReport("kafka")
+    subject = {"command": [], "ends": {0: 6, 1: 6}, "committed": lambda _course: told.pop(0)}
+    group = group_of(subject, report, Plan(0, [], random.Random(1)), tmp_path)
+    group._members = []
+    assert (group._look(), group._look(), group._places) == (False, False, {0: 5, 1: 5})
+    monkeypatch.setattr("engine.torture.kafka.group.BACK_S", 0.0)
+    if is_for_good:
+        with pytest.raises(TortureFailed, match=r"went back from .*1: 5. to .*1: 3"):
+            group._look()
+    else:
+        assert (group._look(), group._places, len(report.backs_s)) == (False, {0: 6, 1: 5}, 1)
+
+
 @pytest.mark.parametrize("step", ["published", ""])
 def test_who_reaches_its_step_while_it_is_stopped_was_killed_and_any_other_end_is_told(
     step: str, tmp_path: Path
 ) -> None:
-    plan, report = Plan(1, ["published"], random.Random(1)), GroupReport("kafka")
-    subject = SimpleNamespace(case=GROUP_CASES["kafka"], brokers=None, bouncer=None, session_ms=1000, environ={})
-    subject.command, course = [sys.executable, "-c", KILLS_ITSELF], SimpleNamespace(group="g", folder=tmp_path)
-    course.arguments = lambda _name: []
-    group = Group(subject, course, plan, 0, report, random.Random(1), lambda: None)  # type: ignore[arg-type]
+    plan = Plan(1, ["published"], random.Random(1))
+    group = group_of({"command": [sys.executable, "-c", KILLS_ITSELF]}, GroupReport("kafka"), plan, tmp_path)
     member = group._members[0]
     member.start(Life(step))
     while not member.log_tail().endswith("ready"):

@@ -31,10 +31,13 @@ class GroupReport(Report):
         What else was done, by `Trouble`.
     totals_s : list of float
         For each recovery the seconds from the kill; `recoveries_s` has those from the assignment.
+    backs_s : list of float
+        For how long the brokers told, each time that they did, that a group stood before where it had been.
     """
 
     troubles: dict[str, int] = field(default_factory=lambda: {trouble.value: 0 for trouble in Trouble})
     totals_s: list[float] = field(default_factory=list)
+    backs_s: list[float] = field(default_factory=list)
 
     def has_troubles(self, kinds: Sequence[Trouble], n: int) -> bool:
         """Return whether there was so much trouble of each kind."""
@@ -95,6 +98,9 @@ def torture_group(
         if not (is_kept and report.reasons):
             subject.close()
     report.kills = dict(sorted(plan.done.items()))
+    if report.backs_s:
+        told = f"{len(report.backs_s)} times, for {max(report.backs_s):.1f} s at most"
+        report.note = f"Brokers told that a group stood before where it had been: {told}."
     if not report.reasons:
         report.reasons += _unproved(subject, report)
     return report

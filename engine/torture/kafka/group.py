@@ -25,6 +25,10 @@ STEP_PATIENCE_S = 6.0
 STUCK_S = 90.0
 """A group that does not get on for so long is taken as stuck: a bounced broker, and then a session that runs out."""
 
+BACK_S = 20.0
+"""For so long a group may stand before where it was, as it may be told to by a coordinator that has just taken it over.
+What it does twice then is found among the outputs."""
+
 CALM_S = 10.0
 """One that does not get on for so long is left alone until it does: a record that hangs is found out when it has hung
 twice in one engine's hands, and no engine has it for that long where the members change every few seconds."""
@@ -82,6 +86,8 @@ class Group:
         )
         self._places: dict[int, int] = {}
         self._moved_s = time.monotonic()
+        self._back_s: float | None = None
+        """Since when it is told to stand before its places."""
         self._recovery = Recovery()
 
     def _member(self, name: str, *, is_guest: bool = False) -> Member:
@@ -134,7 +140,13 @@ class Group:
         if places is None:
             return False
         if any(places.get(nth, 0) < place for nth, place in self._places.items()):
-            raise TortureFailed(f"The group went back from {self._places} to {places}.", self._tails())
+            self._back_s = self._back_s or now_s
+            if now_s - self._back_s > BACK_S:
+                raise TortureFailed(f"The group went back from {self._places} to {places}.", self._tails())
+            return False
+        if self._back_s is not None:
+            self.report.backs_s.append(now_s - self._back_s)
+            self._back_s = None
         if places != self._places:
             self._places, self._moved_s = places, now_s
             for member in self._members:

@@ -1,8 +1,10 @@
-"""A commit that is not answered is neither taken for done nor for undone: it is found out which of them it is."""
+"""A commit that is not answered is neither taken for done nor for undone, and a question is asked again."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from confluent_kafka import Consumer, TopicPartition
 
 from engine.errors import CommitAborted
 from engine.kafka import transaction as module
+from engine.kafka.brokers import Brokers
 from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
 from engine.kafka.log import KafkaLog
+from engine.kafka.topics import create_topic, topic_names
 from engine.kafka.transaction import Transaction
 from engine.state.commits import Commit, Entry, Fence, InputFence, OutputFence, TaskFence
 from engine.state.sqlite import SqliteStore
@@ -104,3 +108,17 @@ def test_a_commit_of_which_nobody_heard_is_what_the_brokers_made_of_it(
         assert store.prepared is None
         log.close()
     consumer.close()
+
+
+def test_a_topic_is_made_although_its_broker_went_away_before_it_could_say_so(
+    kafka_behind: KafkaCluster, wire: Wire, name: str
+) -> None:
+    with Brokers(Connection(kafka_behind.bootstrap)) as brokers, ThreadPoolExecutor() as pool:
+        assert create_topic(brokers, f"{name}-before", 1, {})  # on the same connection, so that it is there
+        wire.cut("back")
+        made = pool.submit(create_topic, brokers, name, 1, {})
+        time.sleep(1)
+        assert not made.done()
+        wire.mend()
+        assert made.result() is False  # the one who asks again is told that it is there
+        assert name in topic_names(brokers)
