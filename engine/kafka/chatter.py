@@ -24,6 +24,7 @@ QUIET_S = 15.0
 _FAIL = re.compile(
     r"^FAIL \[[^]]*\] \[thrd:[^]]*\]: (?:\w+://)?(?P<broker>[^/\s]+:\d+)/\S+: (?P<reason>.*)$", re.DOTALL
 )
+_LOST = re.compile(r"^FAIL .* in state UP\b", re.DOTALL)
 
 
 class Chatter(logging.Filter):
@@ -40,13 +41,19 @@ class Chatter(logging.Filter):
         self._clock = clock
         self._lock = threading.Lock()  # each client says its part in a thread of its own
         self._failed_s: dict[str, float] = {}
+        self.n_lost = 0
+        """How many connections were lost that stood."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take a line; return whether it is to be printed, as one of the level debug."""
-        if (found := _FAIL.match(record.getMessage())) is not None:
+        message = record.getMessage()
+        if _LOST.match(message) is not None:
+            with self._lock:
+                self.n_lost += 1
+        if (found := _FAIL.match(message)) is not None:
             self._note_failure(found["broker"], said_by(found["reason"]))
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-        return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+        return logging.getLogger().isEnabledFor(logging.DEBUG)
 
     def settle(self) -> None:
         """Say which brokers are back; called now and then while brokers answer."""
@@ -72,4 +79,5 @@ CHATTER = Chatter()
 """What the clients of this process say."""
 
 LOGGER = logging.getLogger("kafka")
+LOGGER.setLevel(logging.DEBUG)  # the filter hears everything, and says what is printed
 LOGGER.addFilter(CHATTER)

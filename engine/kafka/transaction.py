@@ -14,6 +14,7 @@ from engine.errors import BrokerRefused, BrokerUnreachable, CommitAborted, Commi
 from engine.kafka.brokers import Brokers
 from engine.kafka.chatter import CHATTER
 from engine.kafka.connection import Connection
+from engine.kafka.contest import Contest
 from engine.kafka.errors import broker_error
 from engine.kafka.faults import failure_of, is_fenced, is_gone, is_occupied, is_purged, is_refused, timed_out
 from engine.kafka.names import is_fixed
@@ -35,10 +36,6 @@ engine that is gone, and a commit takes milliseconds."""
 LOOK_S = 2.0
 """How long records may be on their way before it is looked whether their topics are still there."""
 
-FENCED_S = 30
-"""Two engines of one name shut each other out in turn, every few seconds; one that was frozen, or that came back from
-a machine that is gone, is shut out once."""
-
 _STEP_S = 2  # a wait for the broker is looked at so often: whether somebody closes, and whether the time is over
 
 
@@ -50,7 +47,7 @@ class Transaction:
     * `CommitAborted`: what was written since the last commit will never be seen, and is to be written again. With
       `is_lost` the group, or the broker, took this engine for gone, so its tasks may be another's by now.
     * `DeliveryFailed`: as that, and trying again will not help: the topic refuses the record.
-    * `EngineFenced`: another producer of the same name has shut this one out twice within `FENCED_S`.
+    * `EngineFenced`: another producer of the same name writes, see `Contest`.
 
     Behind an error of `commit` the next transaction may begin. Behind one of `write`, `abort` comes first: until then
     every other `write`, and `commit`, fail as well, so that nothing of what is half written gets into the next one.
@@ -80,7 +77,7 @@ class Transaction:
         self._lock = threading.RLock()  # a write is whole before anything else is done
         self._producer: Producer | None = None
         self._began_s: float | None = None
-        self._fenced_s: float | None = None
+        self._contest = Contest(clock)
         self._is_closed = False
         self._failure: EngineError | None = None
         self._error: KafkaError | None = None
@@ -371,11 +368,9 @@ class Transaction:
         now_s = self._clock()
         # One that the broker has given up because it took too long looks as if somebody else had shut it out.
         is_slow = self._began_s is not None and now_s - self._began_s >= TIMEOUT_S
-        if error is not None and is_fenced(error) and not is_slow:
-            before_s, self._fenced_s = self._fenced_s, now_s
-            if before_s is not None and now_s - before_s < FENCED_S:
-                self._let_go()
-                raise EngineFenced(self.name, is_fixed=is_fixed(self.name))
+        if error is not None and is_fenced(error) and not is_slow and self._contest.is_lost():
+            self._let_go()
+            raise EngineFenced(self.name, is_fixed=is_fixed(self.name))
         log.warning("kafka.producer.renewed", name=self.name, reason=error.str() if error is not None else "")
         self._let_go()
         while not self._is_closed:

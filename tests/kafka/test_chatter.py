@@ -5,7 +5,7 @@ import logging
 import pytest
 from structlog.testing import capture_logs
 
-from engine.kafka.chatter import QUIET_S, Chatter
+from engine.kafka.chatter import CHATTER, LOGGER, QUIET_S, Chatter
 
 REFUSED = (
     "FAIL [scoring-engine#consumer-1] [thrd:127.0.0.1:9092/1]: 127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed:"
@@ -14,6 +14,10 @@ REFUSED = (
 TLS = (
     "FAIL [scoring-engine#producer-2] [thrd:ssl://broker:9093/bootstrap]: ssl://broker:9093/bootstrap: Disconnected"
     " (after 3ms in state UP)"
+)
+COORDINATOR = (
+    "FAIL [scoring-engine#consumer-1] [thrd:GroupCoordinator]: GroupCoordinator: 127.0.0.1:9092: Disconnected:"
+    " connection closed by peer: receive 0 after POLLIN (after 6006ms in state UP)"
 )
 
 
@@ -26,19 +30,18 @@ class Seconds:
         return self.now_s
 
 
-def say(chatter: Chatter, line: str, level: int = logging.ERROR, name: str = "kafka") -> bool:
+def say(chatter: Chatter, line: str, level: int = logging.ERROR) -> bool:
     """Return whether a line is printed."""
-    return chatter.filter(logging.LogRecord(name, level, "", 0, line, (), None))
+    return chatter.filter(logging.LogRecord("kafka", level, "", 0, line, (), None))
 
 
 @pytest.mark.parametrize("line", [REFUSED, "FATAL [p#producer-1] [thrd:main]: Fatal error: fenced", "TXNERR [x]: y"])
 @pytest.mark.parametrize("level", [logging.ERROR, logging.CRITICAL])
-def test_lines_of_librdkafka_are_printed_where_debugging_is_asked_for_alone(line, level) -> None:
-    logger = logging.getLogger("kafka.tests")
-    logger.setLevel(logging.INFO)
-    assert not say(Chatter(), line, level, logger.name)
-    logger.setLevel(logging.DEBUG)
-    record = logging.LogRecord(logger.name, level, "", 0, line, (), None)
+def test_lines_of_librdkafka_are_printed_where_debugging_is_asked_for_alone(line, level, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    assert not say(Chatter(), line, level)
+    caplog.set_level(logging.DEBUG)
+    record = logging.LogRecord("kafka", level, "", 0, line, (), None)
     assert Chatter().filter(record)
     assert record.levelname == "DEBUG"
 
@@ -63,3 +66,11 @@ def test_a_broker_that_goes_is_told_once_and_once_more_when_it_has_been_back_for
         ("kafka.broker.down", "127.0.0.1:9092"),
     ]
     assert "Connection refused" in said[0]["reason"]
+
+
+def test_connections_that_stood_are_counted_when_they_are_lost_whatever_is_printed(caplog) -> None:
+    caplog.set_level(logging.CRITICAL)
+    before = CHATTER.n_lost
+    for line in (REFUSED, TLS, REFUSED, COORDINATOR):
+        LOGGER.info(line)
+    assert CHATTER.n_lost - before == 2
