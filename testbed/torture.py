@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 
 from engine.cli.progress import kills_bar
 from engine.cli.torture_report import print_reports
-from engine.torture import Report, engine_environ, work_through
-from engine.torture import folder as made_folder
+from engine.torture import Report, engine_environ, made_folder, work_through
 from engine.torture.kafka import GROUP_CASES, Brokers, GroupSubject, torture_group
 from testbed.kafka import KafkaCluster
 

@@ -77,8 +77,7 @@ def torture(
               engine torture --case rest-disk --case http --seed 7
               engine torture --brokers localhost:9092
     """
-    from engine.torture import engine_environ, work_through
-    from engine.torture import folder as made_folder
+    from engine.torture import engine_environ, made_folder, work_through
 
     if script is not None and input is None:
         raise click.UsageError("INPUT is missing: a file with what SCRIPT is to score.")

@@ -27,12 +27,14 @@ TIMEOUT_S = 10.0
 
 _LOOK_S = 0.1
 _GRACE_S = 1.0  # one broker of several may know better than the one that does not let us in
+_N_SHARES = 4
+"""Of the time for a question, a broker that is away gets so large a share, before others are asked."""
 _HOPELESS = ("_AUTHENTICATION", "_SSL")  # in this order: no user is asked for before the handshake is done
 _TROUBLE = ("_RESOLVE", "_TRANSPORT")
 _PASSING = (
     "NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH",
     "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "UNSTABLE_OFFSET_COMMIT",
-    "INVALID_REPLICATION_FACTOR", "OFFSET_NOT_AVAILABLE", "_TRANSPORT",
+    "INVALID_REPLICATION_FACTOR", "OFFSET_NOT_AVAILABLE", "_TRANSPORT", "_TIMED_OUT",
 )  # fmt: skip
 """What is said for a moment of a topic or a group that was just made, or that another broker has taken over, or while
 one is away that is to have a replica of a topic that is made, or that was to answer. So a question may be asked twice
@@ -123,22 +125,22 @@ class Brokers:
         from confluent_kafka import KafkaException
 
         passing = (*_PASSING, *_UNHEARD) if is_known else _PASSING
-        until_s = time.monotonic() + self._timeout_s
-        left_s = self._timeout_s
+        until_s, share_s = time.monotonic() + self._timeout_s, self._timeout_s / _N_SHARES
         while True:
+            left_s = until_s - time.monotonic()
+            step_s = share_s if left_s > 2 * share_s else max(left_s, share_s)
             try:
-                answers = question(self._connected(), left_s)
-                self._wait(answers.values(), left_s)
+                answers = question(self._connected(), step_s)
+                self._wait(answers.values(), step_s)
                 return {key: answer.result(0) for key, answer in answers.items()}
             except KafkaException as exc:
-                is_over = self._is_given_up.is_set() or time.monotonic() > until_s
+                is_over = self._is_given_up.is_set() or self._complaints.is_hopeless or time.monotonic() > until_s
                 if is_over or exc.args[0].name() not in passing:
                     raise self._explain(what, exc) from exc
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc
-            self.close()  # a client that was told off for the leaders that it knows goes on with the same ones
+            self.close()  # a client goes on with the leaders, and the controller, that it knows
             time.sleep(_LOOK_S)
-            left_s = max(until_s - time.monotonic(), _GRACE_S)
 
     def list_topics(self) -> set[str]:
         """Return the names of all topics that the user may see."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import BrokerRefused
+from engine.errors import BrokerRefused, BrokerUnreachable
 from engine.kafka.brokers import Brokers
 from engine.kafka.connection import MAX_MESSAGE_BYTES, Connection
 from engine.kafka.forms import (
@@ -25,7 +25,7 @@ from engine.kafka.forms import (
     unpack_receipt,
     unpack_task,
 )
-from engine.kafka.partition import Partition
+from engine.kafka.partition import IS_OPEN, Partition
 from engine.kafka.topics import create_topic, find_topic
 from engine.log import get_logger
 from engine.state.commits import SCRIPT, Commit, Entry, Fence
@@ -242,11 +242,13 @@ class Changelog:
     def has_commit(self, task: int, key: bytes, stamp: Stamp, *, is_patient: bool = True) -> bool:
         """Whether a commit has come true that has written a fence of that key, some seconds ago at most.
 
-        One that has to be waited for, unless it `is_patient`, has not.
+        One that is not over has not, unless the question `is_patient`. Raises `BrokerUnreachable` where nobody answers.
         """
+        reasons = set[str]()
 
         def on_wait(reason: str) -> None:
             if reason and not is_patient:
+                reasons.add(reason)
                 partition.stop()
 
         partition = self.partition(task, on_wait)
@@ -257,6 +259,8 @@ class Changelog:
                 found = (unpack_task(value, task) if key == TASK_KEY else unpack_job(value))[1].stamp
                 if found.writer == stamp.writer:
                     return found.number >= stamp.number
+        if away := reasons - {IS_OPEN}:
+            raise BrokerUnreachable(self._connection.servers, away.pop())
         return False
 
     def high(self, task: int) -> int:

@@ -119,8 +119,8 @@ class Deciding:
         # Whoever went on behind it, or at it, began where it had ended.
         return all(offset >= trace.offsets[place] for place, (offset, _) in self._offsets(trace).items())
 
-    def is_forgotten(self, trace: Trace) -> bool:
-        """Whether nothing is left of a commit that the brokers had confirmed.
+    def is_forgotten(self, trace: Trace) -> bool | None:
+        """Whether nothing is left of a commit that the brokers had confirmed; None where the next one decides that.
 
         A commit is confirmed before the partitions hear of it. Brokers that end in between tell them when they are
         back, but for those that have no leader just then: TransactionMarkerChannelManager of Kafka 4.3.1 takes them for
@@ -128,22 +128,33 @@ class Deciding:
 
         Offsets alone prove nothing: a coordinator that has just taken the group over may tell those of before. The end
         of a partition is told only by a leader that knows it (KIP-207).
+
+        Raises
+        ------
+        BrokerRefused, BrokerUnreachable
+            They do not say.
         """
         if self._changelog is None:
             return False
-        offsets = self._offsets(trace, _LOOK_S)
+        try:
+            offsets = self._offsets(trace, _LOOK_S)
+        except BrokerUnreachable:
+            self._offsets(trace, _LOOK_S, is_stable=False)
+            return None  # they answer, so that it is their partition which waits to hear of the commit
         if not any(offset < trace.offsets[place] for place, (offset, _) in offsets.items()):
             return False
         return not self._has_fence(self._changelog, trace, is_patient=False)
 
-    def _offsets(self, trace: Trace, timeout_s: float = TIMEOUT_S) -> dict[tuple[str, int], tuple[int, str]]:
+    def _offsets(
+        self, trace: Trace, timeout_s: float = TIMEOUT_S, *, is_stable: bool = True
+    ) -> dict[tuple[str, int], tuple[int, str]]:
         """Return where the group goes on, and what was noted with it."""
         from confluent_kafka import TopicPartition
 
         if not trace.offsets:
             raise BrokerRefused("find out what became of a commit", "it has left no trace")
         places = [TopicPartition(topic, partition) for topic, partition in trace.offsets]
-        found = read_offsets(self._transaction.connection, self._group, places, timeout_s)
+        found = read_offsets(self._transaction.connection, self._group, places, timeout_s, is_stable=is_stable)
         return {(place.topic, place.partition): (place.offset, place.metadata or "") for place in found}
 
 

@@ -70,9 +70,14 @@ def find_group(brokers: Brokers, name: str) -> Group:
 
 
 def read_offsets(
-    connection: Connection, group: str, places: Iterable[TopicPartition], timeout_s: float = TIMEOUT_S
+    connection: Connection,
+    group: str,
+    places: Iterable[TopicPartition],
+    timeout_s: float = TIMEOUT_S,
+    *,
+    is_stable: bool = True,
 ) -> list[TopicPartition]:
-    """Return where a group goes on, and what was noted with it; waits for transactions.
+    """Return where a group goes on, and what was noted with it; waits for transactions, unless it need not be stable.
 
     A consumer asks that never joins: an admin client of librdkafka 2.16 ends the process when the broker that it asks
     does not keep the group any more.
@@ -80,7 +85,8 @@ def read_offsets(
     from confluent_kafka import Consumer, KafkaException
 
     what = f"read the offsets of group {group!r}"
-    consumer = Consumer(connection.consumer(**{"group.id": group}))
+    more = {} if is_stable else {"isolation.level": "read_uncommitted"}
+    consumer = Consumer(connection.consumer(**{"group.id": group, **more}))
     try:
         found: list[TopicPartition] = consumer.committed(list(places), timeout_s)
     except KafkaException as exc:

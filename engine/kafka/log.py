@@ -211,6 +211,7 @@ class KafkaLog(Beside):
                 return
         if commit.entries and self._changelog is None:
             raise ValueError("there is state, and no changelog for it")
+        self._look_back()
         tasks = [task for task, one in commit.fence.tasks.items() if self._tasks.get(task) != one or commit.is_anew]
         is_local = bool(commit.outputs or commit.rejects or commit.answers or commit.replayed)
         has_state = self._changelog is not None and bool(commit.entries or commit.is_anew or self._home)
@@ -249,7 +250,6 @@ class KafkaLog(Beside):
         if is_prepared:
             self._local.prepare(commit, trace.dump()).result()
         try:
-            self._look_back()
             if self._changelog is not None:
                 anew = self._anew(self._changelog, commit)
                 floors = {**self._changelog.floors, **anew}
@@ -280,14 +280,20 @@ class KafkaLog(Beside):
             return
         try:
             is_forgotten = self._deciding.is_forgotten(trace)
-        except (BrokerRefused, BrokerUnreachable) as exc:
-            # Or the partitions still wait to hear of it: the next commit tells them.
+        except BrokerUnreachable as exc:  # the next commit asks again
+            self._transaction.abort()
+            raise CommitAborted(exc.reason) from exc
+        except BrokerRefused as exc:
             log.warning("commit.in_doubt", number=trace.stamp.number, reason=str(exc))
+            return
+        self._tasks.clear()  # what of it is left, of whichever task, is written once more
+        if is_forgotten is None:
+            log.warning("commit.in_doubt", number=trace.stamp.number, reason="its partitions wait to hear of it")
             return
         self._last = None
         if is_forgotten:
             log.error("commit.forgotten", number=trace.stamp.number)
-            self._tasks.clear()
+            self._transaction.abort()
             raise CommitAborted(
                 f"the brokers have forgotten commit {trace.stamp.number}, which they had confirmed", is_lost=True
             )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 60.0
 """How long a broker may say nothing: longer than it takes to elect another leader, or to start again."""
 
+IS_OPEN = "a transaction of another engine is open"
+"""What is waited for, where the broker is there."""
+
 _N_MESSAGES = 1000  # at a time: with more of them the processor's cache overflows, and each takes twice as long
 _SLICE_S = 0.05  # so often is looked whether somebody wants an end
 
@@ -109,7 +112,7 @@ class Partition:
             if found:
                 yield found
             if max(ends, default=-1) >= 0 and behind < end:
-                self._on_wait("a transaction of another engine is open")
+                self._on_wait(IS_OPEN)
                 self._is_waiting = True
             elif messages:
                 self._is_waiting = False

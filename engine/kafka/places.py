@@ -103,7 +103,8 @@ def seek(consumer: Consumer, places: Iterable[TopicPartition]) -> None:
                 consumer.seek(place)
                 break
             except KafkaException as exc:
-                if exc.args[0].name() != "_STATE" or time.monotonic() > deadline:  # it has only just been given them
+                # It has only just been given them, or is about to stop reading them.
+                if exc.args[0].name() not in ("_STATE", "_PREV_IN_PROGRESS") or time.monotonic() > deadline:
                     raise broker_error("go back to where the group has committed", exc) from exc
             time.sleep(STATE_S)
 

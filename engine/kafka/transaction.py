@@ -86,7 +86,7 @@ class Transaction:
         self._topics: set[str] = set()
         """Where the transaction writes."""
         self.n_aborted = 0
-        """How often something was taken back since `init`."""
+        """How often something was taken back since `init`, or may have been."""
 
     @property
     def is_open(self) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.runtime.intake import Intake
 from engine.state.commits import Answer, CommitLog
@@ -101,9 +102,9 @@ class Journal:
             for request in requests:
                 self.inbox.put(request.parcel)
             self._tell(requests, None)
-        elif len(requests) > 1:
+        elif len(requests) > 1 and not self.inbox.is_closed:
             for request in requests:
-                self._write([request])
+                self._on_loop(partial(self._write, [request]))
         else:
             self._refuse(requests, error)
 
@@ -122,5 +123,8 @@ class Journal:
                 else:
                     request.kept.set_exception(error)
 
+        self._on_loop(tell)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
-            self._loop.call_soon_threadsafe(tell)
+            self._loop.call_soon_threadsafe(call)

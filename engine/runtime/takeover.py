@@ -83,6 +83,7 @@ class Takeover:
         tasks = list(tasks)
         for task in tasks:
             self._wanted.pop(task, None)
+            self._doubts.pop(task, None)
         self.readings.close(tasks)
 
     def unwant_all(self) -> None:
@@ -119,12 +120,12 @@ class Takeover:
                         self._doubt(task, exc)
             finally:
                 await self.readings.drop()
-            self._note_begin(changed, places)
+            self._note_begin([task for task in changed if task not in self._doubts], places)
             if self._is_fresh:
                 await self._manifold.pin_lanes()  # a group that begins somewhere goes on there, whatever happens
                 self._is_fresh = False
 
-    def _note_begin(self, tasks: Iterable[int], places: Mapping[int, Places]) -> None:
+    def _note_begin(self, tasks: Sequence[int], places: Mapping[int, Places]) -> None:
         """Say where tasks begin of which the group has committed nothing."""
         for inlet in self._topics.inlets:
             offsets = {

@@ -6,7 +6,7 @@ run that nobody killed.
 """
 
 from engine.torture.cases import CASES, BuiltIn, Own, Subject
-from engine.torture.jobs import folder, work_through
+from engine.torture.jobs import made_folder, work_through
 from engine.torture.stages import TortureFailed, engine_environ
 from engine.torture.torturer import Report, torture
 
@@ -18,7 +18,7 @@ __all__ = [
     "Subject",
     "TortureFailed",
     "engine_environ",
-    "folder",
+    "made_folder",
     "torture",
     "work_through",
 ]

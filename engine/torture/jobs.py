@@ -20,8 +20,8 @@ T = TypeVar("T")
 def work_through(work: Callable[[int], T], n: int, n_jobs: int | None = None) -> list[T]:
     """Return what `work` gives for 0 to `n`; several at a time, in threads.
 
-    Where it is interrupted, or asked to end by SIGTERM, every engine is killed and none started, so that it ends soon.
-    To be called in the main thread.
+    Where one fails, or it is interrupted, or asked to end by SIGTERM, every engine is killed and none started, so that
+    it ends soon. To be called in the main thread.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def work_through(work: Callable[[int], T], n: int, n_jobs: int | None = None) ->
     before = signal.signal(signal.SIGTERM, stop)
     try:
         with ThreadPoolExecutor(n_jobs or len(os.sched_getaffinity(0))) as pool:
-            results = [pool.submit(work, nth) for nth in range(n)]
             try:
+                results = [pool.submit(work, nth) for nth in range(n)]
                 return [result.result() for result in results]
             except BaseException:
                 Victim.end_all()
@@ -51,7 +51,7 @@ def work_through(work: Callable[[int], T], n: int, n_jobs: int | None = None) ->
 
 
 @contextlib.contextmanager
-def folder(*, is_kept: bool) -> Iterator[Path]:
+def made_folder(*, is_kept: bool) -> Iterator[Path]:
     """Give a folder that is gone afterwards, unless it is to be kept."""
     if is_kept:
         yield Path(tempfile.mkdtemp(prefix="engine-torture-"))

@@ -39,14 +39,14 @@ class Report:
         Outputs of all passes; see `Verdict`.
     n_ended : int
         Engines that ended with an error because their jet was killed; over Kafka also because their producer was shut
-        out, or because brokers were away when they began.
+        out.
     recoveries_s : list of float
         For each engine that followed a killed one, and each jet: from its start, or the jet's end, to the first new
         output.
     reasons : list of str
         What was wrong, a sentence a pass; and where what it left is kept.
     note : str
-        How the outputs were judged, where that needs to be said.
+        What else needs to be said, such as how the outputs were judged.
     has_resumed : bool
         An engine, or a jet, went on with what one that was killed had committed.
     """

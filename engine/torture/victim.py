@@ -61,6 +61,8 @@ class Victim:
         with cls._starting:
             cls._is_over = True
             for victim in cls._started:
+                if victim.poll() is not None:
+                    continue
                 victim.thaw()  # a process of its script that stands still would not notice that it is gone
                 victim.kill()
 

@@ -87,6 +87,11 @@ class RestInbox:
         return self._waiting_bytes
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it takes nothing any more."""
+        return self._is_closed
+
+    @property
     def n_accepted(self) -> int:
         """The position behind the last record that was put in."""
         with self._changed:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.torture import folder, work_through
+from engine.torture import made_folder, work_through
 from engine.torture.victim import Victim
 
 FOR_EVER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -45,7 +45,7 @@ def test_an_interrupt_ends_every_engine_and_starts_no_other(
 
 
 def test_a_folder_is_gone_unless_it_is_kept() -> None:
-    with folder(is_kept=False) as gone, folder(is_kept=True) as kept:
+    with made_folder(is_kept=False) as gone, made_folder(is_kept=True) as kept:
         (gone / "log").touch()
     assert (gone.exists(), kept.exists()) == (False, True)
     kept.rmdir()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.torture.kafka.cases import Course, GroupSubject
 from engine.torture.kafka.members import Member
 from engine.torture.kafka.recovery import Recovery
-from engine.torture.kafka.troubles import FENCED_S, Trouble, Troublemaker
+from engine.torture.kafka.troubles import FENCED_S, Troublemaker
 from engine.torture.kills import Life, Plan, Way
 from engine.torture.stages import TortureFailed
 
@@ -30,8 +30,9 @@ BACK_S = 20.0
 What it does twice then is found among the outputs."""
 
 CALM_S = 10.0
-"""One that does not get on for so long is left alone until it does: a record that hangs is found out when it has hung
-twice in one engine's hands, and no engine has it for that long where the members change every few seconds."""
+"""In one that does not get on for so long engines are killed, and no other trouble is made until it does: a record that
+hangs is found out when it has hung twice in one engine's hands, and no engine has it for that long where the members
+change every few seconds."""
 
 SPARED_SHARE = 0.4
 """How many engines live on where there is other trouble: who is dead cannot be frozen."""
@@ -185,16 +186,11 @@ class Group:
             return
         if code == -signal.SIGKILL and member.step:
             self._note(member, Way.STEP, member.step)
-        elif code > 0 and (member.is_jet_killed or now_s < member.fenced_s + FENCED_S or self._met_nobody(member)):
+        elif code > 0 and _may_end(member, now_s):
             self.report.n_ended += 1
         else:
             raise TortureFailed(f"An engine that nobody killed ended with exit code {code}.", member.log_tail())
         self._start(member)
-
-    def _met_nobody(self, member: Member) -> bool:
-        """Whether brokers were away when an engine began: a run says so and ends."""
-        is_bounced = not {Trouble.BOUNCE, Trouble.MOVE}.isdisjoint(self.subject.case.troubles)
-        return is_bounced and member.worked_s is None and "No Kafka broker answers" in member.log_tail()
 
     def _note(self, member: Member, way: Way, step: str = "") -> None:
         self._plan.note(way, step)
@@ -209,7 +205,7 @@ class Group:
             code = member.victim.wait_for_end()
             if code == -signal.SIGKILL and member.step:  # a step may lie behind what the brokers know
                 self._note(member, Way.STEP, member.step)
-            elif code not in STOPPED:
+            elif code not in STOPPED and not (code > 0 and _may_end(member, time.monotonic())):
                 raise TortureFailed(f"An engine was stopped and ended with exit code {code}.", member.log_tail())
 
     def _tails(self) -> str:
@@ -220,6 +216,11 @@ class Group:
         self._troubles.close(self._members)
         for member in self._members:
             member.end()
+
+
+def _may_end(member: Member, now_s: float) -> bool:
+    """Tell whether what was done to an engine may end it with an error."""
+    return member.is_jet_killed or now_s < member.fenced_s + FENCED_S
 
 
 def _is_time(life: Life, member: Member, now_s: float) -> bool:

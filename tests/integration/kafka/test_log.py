@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from structlog.testing import capture_logs
 
-from engine.errors import BoundElsewhere, CommitAborted, DeliveryFailed, EngineFenced, StoreFailed
+from engine.errors import BoundElsewhere, BrokerUnreachable, CommitAborted, DeliveryFailed, EngineFenced, StoreFailed
 from engine.kafka.changelog import Changelog
 from engine.kafka.connection import Connection
 from engine.kafka.forms import JOB_KEY
@@ -115,6 +116,13 @@ class Forgetful(Transaction):
             super().commit(*args, **more)
 
 
+def raising(error: Exception) -> Callable[..., Any]:
+    def ask(*_args: Any, **_more: Any) -> Any:
+        raise error
+
+    return ask
+
+
 @pytest.fixture
 def bench(kafka: KafkaCluster, name: str, topic: MakeTopic) -> Iterator[Bench]:
     bench = Bench(kafka, name, topic)
@@ -177,9 +185,39 @@ def test_where_it_cannot_be_seen_whether_a_commit_is_forgotten_the_next_one_is_w
     producer.send_offsets_to_transaction([TopicPartition(bench.input, 0, 1)], bench.membership, 10)
     sink.write([b"never"])
     sink.cut(0)
-    log.commit(bench.commit(2, {0: 2})).result()
+    with capture_logs() as said:
+        log.commit(bench.commit(2, {0: 2})).result()
     other.close()
     assert bench.offsets() == {0: 2}
+    assert [one["event"] for one in said] == ["commit.in_doubt"]
+
+
+def test_where_nobody_says_whether_a_commit_is_forgotten_nothing_is_written_until_somebody_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, sink = bench.log(bench.store(None), kind=Forgetful)
+    for number in (1, 2):
+        log.commit(bench.commit(number, {0: number})).result()
+    sink.write([b"never"])
+    sink.cut(0)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.kafka.deciding.read_offsets", raising(BrokerUnreachable("nowhere:1", "gone")))
+        committed = log.commit(bench.commit(3, {0: 3}))
+        with pytest.raises(CommitAborted, match="gone"):
+            committed.result()
+    assert bench.offsets() == {0: 1}
+    with pytest.raises(CommitAborted, match="forgotten commit 2"):
+        log.commit(bench.commit(3, {0: 3})).result()
+
+
+def test_what_is_forgotten_of_a_task_that_stands_still_is_written_with_the_next_commit(bench: Bench) -> None:
+    log, sink = bench.log(bench.store(None))
+    log.commit(bench.commit(1, {0: 1, 1: 1})).result()
+    bench.consumer.commit(offsets=[TopicPartition(bench.input, 1, 0)], asynchronous=False)
+    sink.write([b"never"])
+    sink.cut(0)
+    log.commit(bench.commit(2, {0: 2, 1: 1})).result()
+    assert bench.offsets() == {0: 2, 1: 1}
 
 
 def test_later_commits_override_and_forget_state(bench: Bench) -> None:

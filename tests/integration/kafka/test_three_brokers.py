@@ -9,6 +9,9 @@ from signal import SIGTERM
 
 import pytest
 
+from engine.kafka.brokers import Brokers
+from engine.kafka.connection import Connection
+from engine.kafka.topics import find_topic
 from testbed.kafka import KafkaCluster
 from tests.integration.kafka.engines import ROLLING, Reader, Site, by_key, read_all, rolled, write
 
@@ -55,3 +58,15 @@ def test_a_broker_of_three_is_killed_under_load_and_no_record_is_lost_or_repeate
     engine.wait()
     reader.close()
     assert by_key(read_all(three, output)) == rolled(records)
+
+
+def test_two_of_three_answer_what_the_third_was_to(three, name) -> None:
+    topic = three.create_topic(name)
+    for _ in range(2):  # without asking another one it goes well in one of four tries
+        with Brokers(Connection(three.bootstrap)) as brokers:
+            number = brokers._metadata("find the controller").controller_id  # any of them: it hands on
+            three.kill(number)
+            try:
+                assert find_topic(brokers, topic).n_partitions == 1
+            finally:
+                three.start(number)
