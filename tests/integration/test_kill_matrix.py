@@ -22,11 +22,22 @@ N_RECORDS = 2_500
 BROKEN = Path(__file__).with_name("broken_engine.py")
 
 
+SEEDS = range(1, 6)
+"""Of what is done to an engine with a promise broken, until it is found out; nearly always, the first time."""
+
+
 def kill(
-    name: str, folder: Path, *command: str, n_kills: int = N_KILLS, n_records: int = N_RECORDS, **options: Any
+    name: str,
+    folder: Path,
+    *command: str,
+    n_kills: int = N_KILLS,
+    n_records: int = N_RECORDS,
+    seed: int = 1,
+    **options: Any,
 ) -> Report:
+    folder.mkdir(exist_ok=True)
     subject = BuiltIn(CASES[name], folder, command or program(), engine_environ(), n_records=n_records)
-    return torture(subject, n_kills, 1, **options)
+    return torture(subject, n_kills, seed, **options)
 
 
 def program() -> tuple[str, ...]:
@@ -59,9 +70,13 @@ def test_an_engine_that_breaks_a_promise_is_found_out(
     fault: str, name: str, step: str, is_seen: Callable[[Report], bool], tmp_path: Path
 ) -> None:
     command = sys.executable, str(BROKEN), fault
-    report = kill(name, tmp_path, *command, n_kills=6, n_records=1_500, steps=[step])
-    assert is_seen(report), report
-    assert not report.is_right
+    reports: list[Report] = []
+    for seed in SEEDS:  # on a busy machine hardly any of the kills is at the step
+        reports.append(kill(name, tmp_path / f"{seed}", *command, n_kills=6, n_records=1_500, seed=seed, steps=[step]))
+        if is_seen(reports[-1]):
+            assert not reports[-1].is_right
+            return
+    pytest.fail("\n".join(map(str, reports)))
 
 
 def test_the_command_prints_what_it_killed_and_what_came_of_it(tmp_path: Path) -> None:
