@@ -19,17 +19,18 @@ _N_QUEUED = 1_000_000  # records: bursts of half a million, twice
 
 
 @contextmanager
-def raising() -> Iterator[None]:
+def raising(producer: Producer) -> Iterator[None]:
     """Raise what a producer dies of as what it is.
 
     It is raised in the middle of `poll` and `flush`, which then go on to call us back; and whatever is called with an
-    error that waits to be raised becomes a SystemError.
+    error that waits to be raised becomes a SystemError, with that error as its cause, or without where it is lost.
     """
     try:
         yield
     except SystemError as exc:
         if isinstance(exc.__cause__, KafkaException):
             raise exc.__cause__ from None
+        producer.begin_transaction()  # one that is dead says of what, whatever it is asked
         raise
 
 

@@ -128,7 +128,7 @@ class Transaction:
         with self._lock:
             producer = self._begun()
             try:
-                with raising():
+                with raising(producer):
                     self._produce(producer, topic, records)
             except KafkaException as exc:
                 raise self._fail(topic, exc.args[0]) from exc
@@ -191,7 +191,7 @@ class Transaction:
         """Return what an error means; it stands until the transaction is taken back."""
         if self._producer is not None:
             try:
-                with raising():
+                with raising(self._producer):
                     self._producer.poll(0)
             except KafkaException as exc:  # other calls say only that it is dead, and this one of what
                 self._fatal = exc.args[0]
@@ -246,12 +246,12 @@ class Transaction:
                 lambda: send_offsets(producer, places, membership, self._left_s(), _STEP_S, lambda: self._is_closed)
             )
         # Otherwise commit_transaction flushes, and takes 100 ms in place of 3.
-        with raising():
+        with raising(producer):
             n_left = producer.flush(min(self._left_s(), LOOK_S))
         if n_left and self._undelivered is None:
             self._undelivered = self._missing_topic()
             if self._undelivered is None:
-                with raising():
+                with raising(producer):
                     n_left = producer.flush(self._left_s())
         if self._undelivered is not None:
             raise KafkaException(self._undelivered[1])
@@ -280,7 +280,7 @@ class Transaction:
         until_s = self._clock() + 2 * TIMEOUT_S
         while True:
             try:
-                with raising():
+                with raising(producer):
                     producer.commit_transaction(_STEP_S)
             except KafkaException as exc:
                 error = exc.args[0]
@@ -332,7 +332,7 @@ class Transaction:
             self.n_aborted += 1
             while not self._is_closed:
                 try:
-                    with raising():
+                    with raising(producer):
                         producer.abort_transaction(_STEP_S)
                 except KafkaException as exc:
                     error = exc.args[0]
@@ -400,7 +400,7 @@ class Transaction:
         """Forget the producer and what it holds."""
         producer, self._producer, self._began_s = self._producer, None, None
         if producer is not None:
-            with contextlib.suppress(KafkaException), raising():  # it may be dead
+            with contextlib.suppress(KafkaException), raising(producer):  # it may be dead
                 producer.purge(blocking=False)
                 producer.poll(0)
 
@@ -410,7 +410,7 @@ class Transaction:
         with self._lock:
             if self._producer is not None and self._began_s is not None:
                 try:
-                    with raising():
+                    with raising(self._producer):
                         self._producer.abort_transaction(_STEP_S)
                 except KafkaException as exc:  # the broker takes it back by itself
                     log.warning("kafka.transaction.left", name=self.name, reason=exc.args[0].str())
