@@ -117,7 +117,7 @@ def test_a_topic_is_made_although_its_broker_went_away_before_it_could_say_so(
         assert create_topic(brokers, f"{name}-before", 1, {})  # on the same connection, so that it is there
         wire.cut("back")
         made = pool.submit(create_topic, brokers, name, 1, {})
-        time.sleep(1)
+        time.sleep(1)  # it is with the broker by then
         assert not made.done()
         wire.mend()
         assert made.result() is False  # the one who asks again is told that it is there
