@@ -126,6 +126,7 @@ class Brokers:
 
         passing = (*_PASSING, *_UNHEARD) if is_known else _PASSING
         until_s, share_s = time.monotonic() + self._timeout_s, self._timeout_s / _N_SHARES
+        heard: KafkaException | None = None
         while True:
             left_s = until_s - time.monotonic()
             step_s = share_s if left_s > 2 * share_s else max(left_s, share_s)
@@ -135,8 +136,11 @@ class Brokers:
                 return {key: answer.result(0) for key, answer in answers.items()}
             except KafkaException as exc:
                 is_over = self._is_given_up.is_set() or self._complaints.is_hopeless or time.monotonic() > until_s
+                is_silent = exc.args[0].name() == "_TIMED_OUT"
                 if is_over or exc.args[0].name() not in passing:
-                    raise self._explain(what, exc) from exc
+                    # one client of some hundred hears nothing, though the brokers are well; the next one does
+                    raise self._explain(what, heard if is_silent and heard else exc) from exc
+                heard = None if is_silent else exc
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc
             self.close()  # a client goes on with the leaders, and the controller, that it knows

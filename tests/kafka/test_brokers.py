@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -97,3 +98,23 @@ def test_what_is_said_for_a_moment_is_asked_again(closed, code):
     with Brokers(Connection(closed), 10) as brokers:
         assert brokers.ask("create topic 'prices'", question) == {"topic": "made"}
     assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("n_silent", "failure"), [(1, BrokerRefused), (2, BrokerUnreachable)], ids=["a client", "the brokers"]
+)
+def test_one_silence_behind_an_answer_is_not_taken_for_brokers_that_are_away(closed, n_silent, failure):
+    """When the time is over: of some hundred clients one hears nothing of a topic that is not there."""
+    timeout_s = 0.4
+    codes = [KafkaError._NOENT, *[KafkaError._TIMED_OUT] * n_silent]
+
+    def question(_client, _timeout_s):
+        answer = Future()
+        answer.set_exception(KafkaException(KafkaError(codes.pop(0))))
+        if not codes:
+            time.sleep(timeout_s)
+        return {"prices": answer}
+
+    with Brokers(Connection(closed), timeout_s) as brokers, pytest.raises(failure):
+        brokers.ask("read topic 'prices'", question, is_known=True)
+    assert codes == []
