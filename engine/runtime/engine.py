@@ -16,6 +16,7 @@ from engine.runtime.berths import Berths
 from engine.runtime.callers import Tell
 from engine.runtime.crew import Crew
 from engine.runtime.dock import Dock
+from engine.runtime.faults import Faults
 from engine.runtime.fitting import check_fit, missing_slots
 from engine.runtime.gate import Gate
 from engine.runtime.info import ConsoleLine, EngineInfo, Outputs, ProfileInfo, Resumed, Scaled
@@ -99,6 +100,7 @@ class Engine:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch = Watch(self.manifold, self.link, self._look)
+        self._faults = Faults(self.on_broken)
         self._tell_state()
         remove_abandoned(settings.state_dir / "jets")
 
@@ -155,6 +157,7 @@ class Engine:
         """
         async with self._verb:
             next_state(self.state, Event.LOAD)
+            self._faults.begin()
             check_fit(model, self.streams)
             if self._is_over:
                 self._record.finished = model
@@ -313,6 +316,7 @@ class Engine:
             await asyncio.wait(self._tasks, timeout=limit_s)
         await self.manifold.schemas.close()
         await asyncio.to_thread(self.store.close)
+        self._faults.end()
 
     async def _shut(self, error: EngineError) -> None:
         await shut(self.manifold, self.link, self._crews, error)

@@ -1,0 +1,61 @@
+"""A fault of the engine itself ends it with a sentence; before, its records waited for ever."""
+
+import asyncio
+
+import pytest
+
+from engine.errors import EngineError
+from engine.runtime import EngineState
+from engine.runtime.faults import Faults
+from engine.runtime.line import Line
+
+SOURCE = "def action(x):\n    yield x\n"
+
+
+def test_a_callback_that_raises_stops_the_engine(rig, within, monkeypatch):
+    def put(self, work):
+        raise NameError("name 'cast' is not defined")
+
+    monkeypatch.setattr(Line, "put", put)
+
+    async def test():
+        engine, outputs = await rig.run(rig.model(SOURCE), 1, 2, 3)
+        assert (engine.state, outputs) == (EngineState.ERROR, {1: []})
+        assert str(engine.error) == "A fault of the engine itself: NameError: name 'cast' is not defined"
+        assert isinstance(engine.error.__cause__, NameError)
+
+    within(test)
+
+
+@pytest.mark.parametrize(
+    ("context", "is_told"),
+    [
+        ({"exception": ValueError("no"), "handle": None}, True),
+        ({"exception": ValueError("no"), "future": None}, True),
+        ({"exception": ValueError("no"), "transport": None, "protocol": None}, False),
+        ({"exception": KeyboardInterrupt(), "handle": None}, False),
+        ({"handle": None}, False),
+    ],
+    ids=["a callback", "a task", "a connection", "Ctrl-C", "no error"],
+)
+def test_what_is_no_fault_is_left_to_whoever_was_told_before(context, is_told):
+    faults, others = [], []
+
+    async def test():
+        loop = asyncio.get_running_loop()
+
+        def other(_loop, context):
+            others.append(context)
+
+        loop.set_exception_handler(other)
+        watching = Faults(faults.append)
+        for _ in range(2):
+            watching.begin()
+        loop.call_exception_handler(context | {"message": "it has raised"})
+        for _ in range(2):
+            watching.end()
+        assert loop.get_exception_handler() is other
+
+    asyncio.run(test())
+    assert (len(faults), len(others)) == (is_told, not is_told)
+    assert all(isinstance(fault, EngineError) and fault.__cause__ is context["exception"] for fault in faults)
