@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from engine.record import Batch, Outgoing, Position
+from engine.record import Batch, Labels, Position
 
 
 class Source(Protocol):
@@ -56,7 +56,7 @@ class Sink(Protocol):
     def wants_labels(self) -> bool:
         """Whether `write` is to be told what the records carry beside their values."""
 
-    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:
+    def write(self, values: Sequence[bytes], labels: Labels | None = None) -> None:
         """Take the records; blocks while there is no room.
 
         Not promised: that they are safe. Only `flush` says so.
@@ -65,7 +65,7 @@ class Sink(Protocol):
         ----------
         values : sequence of bytes
             The records.
-        labels : sequence of Outgoing, optional
+        labels : Labels, optional
             For each record, what it carries beside its value; always there for a sink that wants them.
 
         Raises

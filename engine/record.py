@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import iter_unpack, unpack
 from typing import NamedTuple, Self, TypeAlias, overload
@@ -32,9 +32,66 @@ class Label(NamedTuple):
     task: int = 0
 
 
-Outgoing: TypeAlias = Label
-"""What an output carries, on its way to a sink that has use for it: the label of its record, unless its script says
-otherwise."""
+class Labels(Sequence[Label]):
+    """What records carry, column by column: a `Label` is made when somebody looks at one.
+
+    Parameters
+    ----------
+    keys, timestamps_ms, headers, tasks : list
+        What the labels have of each, of one length.
+
+    Examples
+    --------
+    >>> labels = Labels.of([Label(b"a", 7), Label(b"b", 8, (), 1)])
+    >>> labels[1].key, labels.keys, list(labels[1:]) == [Label(b"b", 8, (), 1)]
+    (b'b', [b'a', b'b'], True)
+    """
+
+    __slots__ = ("headers", "keys", "tasks", "timestamps_ms")
+    __hash__ = None  # type: ignore[assignment]  # equal to lists
+
+    def __init__(
+        self,
+        keys: list[bytes | None],
+        timestamps_ms: list[int | None],
+        headers: list[tuple[tuple[str, bytes | None], ...]],
+        tasks: list[int],
+    ) -> None:
+        self.keys, self.timestamps_ms, self.headers, self.tasks = keys, timestamps_ms, headers, tasks
+
+    @classmethod
+    def of(cls, labels: Iterable[Label]) -> Self:
+        """Return labels as columns."""
+        columns = [list(column) for column in zip(*labels, strict=True)]
+        return cls(*(columns or ([], [], [], [])))
+
+    def extend(self, others: Labels) -> None:
+        """Add labels behind these."""
+        self.keys += others.keys
+        self.timestamps_ms += others.timestamps_ms
+        self.headers += others.headers
+        self.tasks += others.tasks
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> Label: ...
+    @overload
+    def __getitem__(self, index: slice) -> Labels: ...
+    def __getitem__(self, index: int | slice) -> Label | Labels:
+        if isinstance(index, slice):
+            return Labels(self.keys[index], self.timestamps_ms[index], self.headers[index], self.tasks[index])
+        return Label(self.keys[index], self.timestamps_ms[index], self.headers[index], self.tasks[index])
+
+    def __iter__(self) -> Iterator[Label]:
+        return map(Label, self.keys, self.timestamps_ms, self.headers, self.tasks)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, list | tuple | Labels) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"Labels.of({list(self)!r})"
 
 
 _N_CUT = 4096  # a format of more items is not worth what it takes to parse and to keep
@@ -107,13 +164,13 @@ class Batch:
         The records as they were read, one encoded value each.
     positions : sequence of int
         For each record, where to resume once it is done.
-    labels : sequence of Label, optional
+    labels : Labels, optional
         For each record, what it carries beside its value, where the source knows such a thing.
     """
 
     values: Sequence[bytes]
     positions: Sequence[Position]
-    labels: Sequence[Label] | None = None
+    labels: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.values)

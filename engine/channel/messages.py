@@ -20,7 +20,7 @@ import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 
@@ -104,6 +104,13 @@ def _packed_keys(keys: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     return lengths.tobytes(), b"".join([key for key in keys if key is not None])
 
 
+def _packed_timestamps(timestamps_ms: Sequence[int | None]) -> bytes:
+    try:
+        return array("q", cast("Sequence[int]", timestamps_ms)).tobytes()
+    except TypeError:  # some have none
+        return array("q", [_NO_TIMESTAMP if time_ms is None else time_ms for time_ms in timestamps_ms]).tobytes()
+
+
 def _packed_labels(labels: Mapping[int, LabelPart]) -> bytes:
     return msgpack.packb(list(labels.items())) if labels else b""
 
@@ -167,8 +174,7 @@ class BatchFrame:
             columns += [key_lengths, keys]
         if self.timestamps_ms is not None:
             flags |= _TIMESTAMPS
-            known = [_NO_TIMESTAMP if time_ms is None else time_ms for time_ms in self.timestamps_ms]
-            columns.append(array("q", known).tobytes())
+            columns.append(_packed_timestamps(self.timestamps_ms))
         form, lengths, data = _packed_values(self.values)
         flags |= form
         head = _BATCH.pack(self.batch, self.slot, flags, len(self.values), self.first_seq, self.task, len(keys))

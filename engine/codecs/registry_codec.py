@@ -15,7 +15,7 @@ from engine.codecs.avro_codec import batch_reader, batch_writer, datum_reader, d
 from engine.codecs.compiled import SchemaPair, one_by_one, resolve_all
 from engine.codecs.flat import ReadBatch, WriteBatch
 from engine.errors import DecodeError, EngineError, SchemaInvalid, SchemaMismatch
-from engine.record import Batch, Label, Oversized
+from engine.record import Batch, Label, Labels, Oversized
 from engine.schema import Extras, Resolver, Schema, parse_schema
 
 NAME = "avro-registry"
@@ -154,14 +154,14 @@ def join_headers(batch: Batch) -> Batch:
 
     It is of the value, and is taken off the label: what a script makes of the record was not written with it.
 
-    >>> batch = Batch([b"datum"], [1], [Label(headers=(("__value_schema_id", bytes(5)),))])
-    >>> join_headers(batch).values[0][5:], join_headers(batch).labels
-    (b'datum', [Label(key=None, timestamp_ms=None, headers=(), task=0)])
+    >>> batch = Batch([b"datum"], [1], Labels.of([Label(headers=(("__value_schema_id", bytes(5)),))]))
+    >>> join_headers(batch).values[0][5:], join_headers(batch).labels.headers
+    (b'datum', [()])
     """
-    if batch.labels is None or not any(label.headers for label in batch.labels):
+    if batch.labels is None or not any(batch.labels.headers):
         return batch
     joined = [_join(value, label) for value, label in zip(batch.values, batch.labels, strict=True)]
-    return replace(batch, values=[value for value, _ in joined], labels=[label for _, label in joined])
+    return replace(batch, values=[value for value, _ in joined], labels=Labels.of(label for _, label in joined))
 
 
 def _join(value: bytes, label: Label) -> tuple[bytes, Label]:

@@ -6,16 +6,13 @@ A column at a time, by functions in C: a loop with a call for each field takes h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import groupby, repeat
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
-from engine.record import Batch, Label, Oversized
+from engine.record import Batch, Labels, Oversized
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
-
-_label = partial(tuple.__new__, Label)  # a Label in C
 
 
 def runs_of(messages: Sequence[Message]) -> Iterator[tuple[tuple[str, int], list[Message]]]:
@@ -38,7 +35,6 @@ def batch_of(messages: Sequence[Message], task: int, max_record_bytes: int) -> B
         values = [value if len(value) <= max_record_bytes else Oversized(value, len(value)) for value in values]
     positions = [(offset or 0) + 1 for offset in map(kind.offset, messages)]
     timestamps_ms = [time_ms if is_known else None for is_known, time_ms in map(kind.timestamp, messages)]
-    headers = [tuple(pairs) if pairs else () for pairs in map(kind.headers, messages)]
-    return Batch(
-        values, positions, list(map(_label, zip(map(kind.key, messages), timestamps_ms, headers, repeat(task))))
-    )
+    headers: list[Any] = [tuple(pairs) if pairs else () for pairs in map(kind.headers, messages)]
+    keys = list(map(kind.key, messages))
+    return Batch(values, positions, Labels(keys, timestamps_ms, headers, [task] * len(keys)))

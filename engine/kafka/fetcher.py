@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-MAX_RECORDS = 1000
-"""The most that is read at once: 230 ns a record, against 420 ns where ten times as many are read."""
+MAX_RECORDS = 4000
+"""The most that is read at once. With 1,000 a no-op scores 410,000 records a second, with 4,000 500,000: the threads
+that read, decide and write hand on Python's lock less often."""
 
 READ_BYTES = 1 << 22
 """What one read is meant to hold at most, 4 MiB: of large records fewer are read at once."""
@@ -52,6 +53,9 @@ ASK_PAUSE_S = 1.0
 
 MAX_ASK_PAUSE_S = 10.0
 """The longest of these pauses."""
+
+MEMBERSHIP_S = 0.02
+"""How often a consumer is asked at most what proves that it is a member: it answers at once, but holds up Python."""
 
 REJOIN_S = 1.0
 """How long an engine waits that was shut out of its group, before it joins again."""
@@ -113,7 +117,7 @@ class Fetcher:
         self._is_quiet = self._is_stalled = self._is_stopped = self._is_leaving = False
         self._has_joined = False
         """Whether the group has said what is read: it may be nothing. Between two assignments it has not."""
-        self._stalled_since_s = self._looked_s = self._asked_s = 0.0
+        self._stalled_since_s = self._looked_s = self._asked_s = self._proven_s = 0.0
         self._ask_pause_s = ASK_PAUSE_S
         self._silence = Silence(inlets)
         self._mean_bytes = 1.0
@@ -281,7 +285,8 @@ class Fetcher:
             raise self._fault
         if messages:
             self._hand_on(messages)
-        self._tell_membership()
+        if time.monotonic() - self._proven_s >= MEMBERSHIP_S:
+            self._tell_membership()
         self._consider_silence()
         self._consider_asking()
         self._look()
@@ -330,6 +335,7 @@ class Fetcher:
     def _tell_membership(self) -> None:
         """Say what proves that the engine is a member; what proves nothing, brokers take from everybody."""
         if self._assigned.tasks:
+            self._proven_s = time.monotonic()
             membership = self._consumer.consumer_group_metadata()
             if membership != self._no_membership or self._partition is not None:
                 self._listener.on_membership(membership)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BrokerUnreachable, EndOfStream, EngineError
+from engine.kafka.batching import batch_of
 from engine.kafka.connection import Connection
 from engine.kafka.errors import broker_error
-from engine.record import MAX_RECORD_BYTES, Batch, Label, Oversized
+from engine.record import MAX_RECORD_BYTES, Batch
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -98,7 +99,7 @@ class KafkaReader:
             records = [message for message in messages if not self._is_end(message)]
             self.counts.update(message.partition() for message in records)
             if records or wait_s <= 0:
-                return self._batch(records)
+                return batch_of(records, 0, self._max_record_bytes) if records else Batch([], [])
 
     def close(self) -> None:
         """Let go of the brokers; a read that waits ends soon."""
@@ -124,25 +125,3 @@ class KafkaReader:
             raise broker_error(f"read topic {self._topic!r}", error, self._connection.servers)
         self._unread -= {message.partition()}
         return True
-
-    def _batch(self, messages: list[Message]) -> Batch:
-        return Batch(
-            [self._value(message.value() or b"") for message in messages],
-            [(message.offset() or 0) + 1 for message in messages],
-            [_label(message) for message in messages],
-        )
-
-    def _value(self, value: bytes) -> bytes:
-        return value if len(value) <= self._max_record_bytes else Oversized(value, len(value))
-
-
-def _label(message: Message) -> Label:
-    from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
-
-    kind, timestamp_ms = message.timestamp()
-    headers: Any = message.headers() or ()  # pairs of a text and bytes, or None
-    return Label(
-        message.key(),
-        None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
-        tuple(headers),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.record import Outgoing, Position
+from engine.record import Label, Labels, Position
 
 if TYPE_CHECKING:
     from engine.kafka.transaction import Transaction
@@ -33,7 +33,7 @@ class KafkaSink:
     def __init__(self, transaction: Transaction, topic: str, n_partitions: int) -> None:
         self._transaction, self.topic, self._n_partitions = transaction, topic, n_partitions
 
-    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:
+    def write(self, values: Sequence[bytes], labels: Labels | None = None) -> None:
         """Write the records into the open transaction, or into a new one.
 
         Raises
@@ -42,14 +42,10 @@ class KafkaSink:
             As `Transaction` says: nothing of what was written since the last commit will be seen.
         """
         n = self._n_partitions
+        labels = Labels.of([Label()] * len(values)) if labels is None else labels
+        partitions = [task % n if key is None else None for key, task in zip(labels.keys, labels.tasks, strict=True)]
         self._transaction.write(
-            self.topic,
-            (
-                (value, key, task % n if key is None else None, timestamp_ms, headers)
-                for value, (key, timestamp_ms, headers, task) in zip(
-                    values, [Outgoing()] * len(values) if labels is None else labels, strict=True
-                )
-            ),
+            self.topic, zip(values, labels.keys, partitions, labels.timestamps_ms, labels.headers, strict=True)
         )
 
     def flush(self) -> Position:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from engine import metrics
 from engine.errors import CommitAborted, DiskFull, EngineError, StoreFailed
 from engine.log import get_logger
-from engine.record import Outgoing
+from engine.record import Labels
 from engine.registry import Model
 from engine.runtime.gathering import gather
 from engine.runtime.intake import Intake
@@ -24,7 +24,7 @@ from engine.state.commits import SCRIPT, Commit, CommitLog, Entry, Fence, InputF
 
 log = get_logger(__name__)
 
-_Given = tuple[list[bytes], list[Outgoing] | None]
+_Given = tuple[list[bytes], Labels | None]
 
 RETRY_S = 0.5
 """How often a full disk is looked at again: as soon as a person would notice."""
@@ -236,7 +236,7 @@ class Committer:
             await asyncio.wait(works)  # nobody may write behind a cut
             raise
 
-    async def _deliver(self, outlet: Outlet, values: list[bytes], labels: list[Outgoing] | None) -> OutputFence:
+    async def _deliver(self, outlet: Outlet, values: list[bytes], labels: Labels | None) -> OutputFence:
         while True:
             try:
                 if values:
@@ -290,7 +290,9 @@ class Committer:
 
 
 def _outputs_by_outlet(found: Yield, outlets: Sequence[Outlet]) -> dict[Outlet, _Given]:
-    by_outlet: dict[Outlet, _Given] = {outlet: ([], [] if outlet.wants_labels else None) for outlet in outlets}
+    by_outlet: dict[Outlet, _Given] = {
+        outlet: ([], Labels.of(()) if outlet.wants_labels else None) for outlet in outlets
+    }
     slots = {outlet.slot: outlet for outlet in outlets}
     for slot, values in found.outputs.items():
         by_outlet[slots[slot]] = values, found.outgoing.get(slot)
@@ -299,7 +301,7 @@ def _outputs_by_outlet(found: Yield, outlets: Sequence[Outlet]) -> dict[Outlet, 
             values, labels = by_outlet[intake.rejects]
             values.append(pack_reject(reject))
             if labels is not None:
-                labels.append(carried)
+                labels.extend(Labels.of([carried]))
     return by_outlet
 
 

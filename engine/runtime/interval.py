@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.channel import OutputFrame
 from engine.errors import EngineError
-from engine.record import Outgoing, Position
+from engine.record import Label, Labels, Position
 from engine.runtime.intake import Intake
 from engine.runtime.lanes import Lane
 from engine.runtime.record_places import place_of
@@ -24,7 +24,7 @@ class Hook:
     """
 
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
-    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
+    outgoing: dict[int, list[Labels]] = field(default_factory=dict)
     task: int | None = None
 
 
@@ -43,12 +43,12 @@ class Yield:
     """What an interval gives: by output slot the records, by input the progress and the rejects."""
 
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
-    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
+    outgoing: dict[int, Labels] = field(default_factory=dict)
     """What these records carry, by those output slots whose streams take it."""
     inputs: dict[Intake | Lane, Progress] = field(default_factory=dict)
     hooks: list[Hook] = field(default_factory=list)
     """Those that go with a task."""
-    rejects: list[tuple[Intake | Lane, Reject, Outgoing]] = field(default_factory=list)
+    rejects: list[tuple[Intake | Lane, Reject, Label]] = field(default_factory=list)
     """With what the record carried."""
     answers: list[Answer] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
@@ -86,8 +86,8 @@ class Interval:
         for frame in frames:
             for index, (value, slot) in enumerate(zip(frame.values, frame.slots, strict=True)):
                 hook.outputs.setdefault(slot, []).append(value)
-                carried = Outgoing(task=task or 0)._replace(**frame.labels.get(index, {}))
-                hook.outgoing.setdefault(slot, []).append(carried)
+                carried = Label(task=task or 0)._replace(**frame.labels.get(index, {}))
+                hook.outgoing.setdefault(slot, []).append(Labels.of([carried]))
                 self.output_bytes += len(value)
         if not hook.outputs:
             return None
@@ -143,8 +143,9 @@ class Interval:
             for slot, values in item.outputs.items():
                 found.outputs.setdefault(slot, []).extend(values)
                 if slot in label_slots:
-                    known = item.outgoing.get(slot) or [Outgoing(task=item.task or 0)] * len(values)
-                    found.outgoing.setdefault(slot, []).extend(known)
+                    carried = found.outgoing.setdefault(slot, Labels.of(()))
+                    for piece in item.outgoing.get(slot) or [Labels.of([Label(task=item.task or 0)] * len(values))]:
+                        carried.extend(piece)
             if isinstance(item, Work):
                 _add_input(found, item, policies.get(item.slot, "stop"))
             elif item.task is not None:

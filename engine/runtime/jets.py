@@ -31,6 +31,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.saved import frames_of
 from engine.runtime.supervision import Trials, Watch
 from engine.runtime.work import Sent, Work
+from engine.script import MESSAGE_KEY
 from engine.settings import Settings
 from engine.state.commits import SCRIPT, Entry
 from engine.streams import Stream
@@ -321,9 +322,9 @@ class Jet:
             is_careful=work.is_careful,
         )
         if work.labels is not None:
-            labels = work.labels[part.start : part.stop]
-            frame.keys = [label.key for label in labels]
-            frame.timestamps_ms = [label.timestamp_ms for label in labels]
+            frame.timestamps_ms = work.labels.timestamps_ms[part.start : part.stop]
+            if self.model.script.keys.get(work.slot) == MESSAGE_KEY:
+                frame.keys = work.labels.keys[part.start : part.stop]
         self._send(frame.pack())
 
     def on_frame(self, kind: Kind, body: memoryview) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engine.errors import DeliveryFailed, EngineError
 from engine.ports import Sink
-from engine.record import Outgoing
+from engine.record import Labels
 from engine.runtime.courier import Courier
 from engine.state.commits import CommitLog, OutputFence
 from engine.streams import BatchPoster, Stream
@@ -130,7 +130,7 @@ class Outlet:
         """Whether its sink takes what records carry beside their values."""
         return self.sink is not None and self.sink.wants_labels
 
-    async def write(self, values: list[bytes], labels: list[Outgoing] | None = None) -> None:
+    async def write(self, values: list[bytes], labels: Labels | None = None) -> None:
         """Hand records to the sink, with what they carry, where it wants that.
 
         Raises

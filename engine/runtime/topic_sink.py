@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.errors import DeliveryFailed
 from engine.ports import Sink
-from engine.record import Outgoing, Position
+from engine.record import Labels, Position
 
 
 class TopicSink:
@@ -25,7 +25,7 @@ class TopicSink:
         self.topic = topic
         self.inner: Sink | None = None
 
-    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:
+    def write(self, values: Sequence[bytes], labels: Labels | None = None) -> None:
         """As `Sink.write`."""
         if self.inner is None:
             raise DeliveryFailed(f"topic {self.topic}", "the job has not begun")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.channel import Failure, OutputFrame
 from engine.errors import EngineError
-from engine.record import Label, Outgoing, Position, size_of
+from engine.record import Label, Labels, Position, size_of
 from engine.state.commits import Answer
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Work:
         The request's ``Idempotency-Key`` and the digest of its body: the answer is kept with the commit.
     replayed : sequence of int
         The records' numbers in the reject log, which they leave.
-    labels : sequence of Label, optional
+    labels : Labels, optional
         For each record, what it carries beside its value, where its source knows such a thing.
     label_slots : frozenset of int
         The output slots whose streams take such things.
@@ -57,11 +57,11 @@ class Work:
     output_slot: int = 1
     answer_key: tuple[str, bytes] | None = None
     replayed: Sequence[int] = ()
-    labels: Sequence[Label] | None = None
+    labels: Labels | None = None
     label_slots: frozenset[int] = frozenset()
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
-    outgoing: dict[int, list[Outgoing]] = field(default_factory=dict)
-    """For each output on one of `label_slots`, what it carries."""
+    outgoing: dict[int, list[Labels]] = field(default_factory=dict)
+    """For each output on one of `label_slots`, what it carries: in pieces, which may be those of the records."""
     replies: list[bytes] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     condemned: list[Failure] = field(default_factory=list)
@@ -167,18 +167,19 @@ class Work:
                 self.outputs.setdefault(slot, []).append(value)
 
     def _take_labels(self, frame: OutputFrame, start: int) -> None:
-        task, labels, said, slots = self.task, self.labels, frame.labels, frame.slots
-        if labels and slots and self.caller is None and not said and labels[0].task == task:  # the common case
-            slot = slots[0]
-            if slot in self.label_slots and slots.count(slot) == len(slots):
-                self.outgoing.setdefault(slot, []).extend([labels[start + source] for source in frame.sources])
-                return
-        for index, (slot, source) in enumerate(zip(frame.slots, frame.sources, strict=True)):
+        task, labels, said, slots, sources = self.task, self.labels, frame.labels, frame.slots, frame.sources
+        if labels and isinstance(sources, range) and self.caller is None and not said and labels.tasks[0] == task:
+            # The common case: one output a record, on slot 1, which says nothing.
+            if 1 in self.label_slots:
+                self.outgoing.setdefault(1, []).append(labels[start + sources.start : start + sources.stop])
+            return
+        carried: dict[int, list[Label]] = {}
+        for index, (slot, source) in enumerate(zip(slots, sources, strict=True)):
             if slot in self.label_slots and not (self.caller is not None and slot == self.output_slot):
                 label = labels[start + source] if labels is not None else NO_LABEL
-                part = said.get(index)
-                carried = label._replace(task=task, **(part or {}))
-                self.outgoing.setdefault(slot, []).append(carried)
+                carried.setdefault(slot, []).append(label._replace(task=task, **said.get(index, {})))
+        for slot, its in carried.items():
+            self.outgoing.setdefault(slot, []).append(Labels.of(its))
 
     def close_part(self) -> None:
         """Note that one of the parts in which the work was sent needs no more answers."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from engine.errors import EndOfStream
 from engine.ports import ByteSink, ByteSource, Envelope
-from engine.record import Batch, Outgoing, Position
+from engine.record import Batch, Labels, Position
 
 _READ_BYTES = 1 << 18  # 256 KiB: a few thousand records at a time, and little beside the limit of one record
 
@@ -110,7 +110,7 @@ class FramedSink:
     def __init__(self, sink: ByteSink, wrap: Callable[[Sequence[bytes]], bytes]) -> None:
         self._sink, self._wrap = sink, wrap
 
-    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:  # noqa: ARG002 -- bytes carry none
+    def write(self, values: Sequence[bytes], labels: Labels | None = None) -> None:  # noqa: ARG002 -- bytes carry none
         """Write the records in one piece."""
         if values:
             self._sink.write(self._wrap(values))

@@ -112,6 +112,6 @@ def _latest(batches: Iterable[Batch], n_records: int) -> list[bytes]:
     """Return the records with the latest times, in the order of their times."""
     found: list[tuple[int, bytes]] = []
     for batch in batches:
-        times = (label.timestamp_ms or 0 for label in batch.labels or ())
+        times = (time_ms or 0 for time_ms in (batch.labels.timestamps_ms if batch.labels is not None else ()))
         found = sorted([*found, *zip(times, batch.values, strict=True)], key=lambda each: each[0])[-n_records:]
     return [value for _, value in found]

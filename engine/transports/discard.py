@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import DeliveryFailed
-from engine.record import Outgoing, Position
+from engine.record import Labels, Position
 
 
 class DiscardSink:
@@ -17,7 +17,7 @@ class DiscardSink:
 
     wants_labels = False
 
-    def write(self, values: Sequence[bytes], labels: Sequence[Outgoing] | None = None) -> None:  # noqa: ARG002 -- none are kept
+    def write(self, values: Sequence[bytes], labels: Labels | None = None) -> None:  # noqa: ARG002 -- none are kept
         """Count the records."""
         if self._is_closed:
             raise DeliveryFailed("discard", "it is closed")

@@ -6,7 +6,7 @@ import pytest
 
 from engine.codecs import join_headers, open_codec
 from engine.errors import DecodeError, EncodeError, EngineError, SchemaMismatch, SchemaUnknown
-from engine.record import Batch, Label, Oversized
+from engine.record import Batch, Label, Labels, Oversized
 from engine.schema import parse_schema
 
 GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
@@ -178,7 +178,7 @@ TRACE = ("trace", b"x")
 )
 def test_a_schema_that_came_in_a_header_is_put_in_front_of_its_value_and_not_handed_on(headers, joined, left):
     other = Label(b"key", 5, (TRACE,))
-    batch = join_headers(Batch([b"other", ACME_BYTES], [1, 2], [other, Label(b"k", 1, tuple(headers))]))
+    batch = join_headers(Batch([b"other", ACME_BYTES], [1, 2], Labels.of([other, Label(b"k", 1, tuple(headers))])))
     assert batch.values == [b"other", joined]
     assert batch.labels == [other, Label(b"k", 1, tuple(left))]
 
@@ -191,4 +191,4 @@ def test_records_without_labels_stay_as_they_are():
 def test_what_was_too_long_to_keep_is_left_alone():
     head = Oversized(b"x" * 10, 1 << 30)
     label = Label(headers=(("__value_schema_id", b"\x01" + GUID.bytes),))
-    assert join_headers(Batch([head], [1], [label])).values[0] is head
+    assert join_headers(Batch([head], [1], Labels.of([label]))).values[0] is head

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.kafka.sink import KafkaSink
-from engine.record import Outgoing
+from engine.record import Label, Labels
 
 
 class Noting:
@@ -32,15 +32,15 @@ def sink_of(transaction: Noting, n_partitions: int = 4) -> KafkaSink:
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        (Outgoing(b"k", 7, (("h", None),), 5), (b"k", None, 7, (("h", None),))),
-        (Outgoing(None, None, (), 5), (None, 1, None, ())),
-        (Outgoing(None, 7, (), 0), (None, 0, 7, ())),
-        (Outgoing(b"", None, (), 5), (b"", None, None, ())),
+        (Label(b"k", 7, (("h", None),), 5), (b"k", None, 7, (("h", None),))),
+        (Label(None, None, (), 5), (None, 1, None, ())),
+        (Label(None, 7, (), 0), (None, 0, 7, ())),
+        (Label(b"", None, (), 5), (b"", None, None, ())),
     ],
 )
-def test_a_record_keeps_what_it_carries_and_goes_where_its_key_or_its_task_says(label: Outgoing, expected: Any) -> None:
+def test_a_record_keeps_what_it_carries_and_goes_where_its_key_or_its_task_says(label: Label, expected: Any) -> None:
     transaction = Noting()
-    sink_of(transaction).write([b"v"], [label])
+    sink_of(transaction).write([b"v"], Labels.of([label]))
     assert transaction.written == [("scores", b"v", *expected)]
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from concurrent.futures import Future
 
 from engine.errors import CommitAborted
-from engine.record import Batch, Label
+from engine.record import Batch, Label, Labels
 from engine.runtime.lanes import Lane
 from engine.runtime.outlet import Outlet
 from engine.state.commits import SCRIPT, Entry, InputFence, OutputFence
@@ -178,7 +178,7 @@ class Partitions:
             self.read[task] += len(values)
             self.credit[task] -= 1
             labels = [Label(b"key-%d" % (start + i), 1000 + start + i) for i in range(len(values))]
-            batch = Batch(values, range(start + 1, start + len(values) + 1), labels)
+            batch = Batch(values, range(start + 1, start + len(values) + 1), Labels.of(labels))
             self.manifold.membership = object()
             self.manifold.on_batch(self.lanes[task], batch)
 

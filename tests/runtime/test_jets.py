@@ -20,20 +20,21 @@ from engine.channel import (
     unpack_message,
 )
 from engine.errors import ActionFailed, EngineError, ModelCrashed, ModelStalled, ScriptInvalid, StateTooLarge
-from engine.record import Label
+from engine.record import Label, Labels
 from engine.runtime.flight import N_IN_FLIGHT
 from engine.runtime.intake import Intake
 from engine.runtime.jets import Jet, JetStatus
 from engine.runtime.lanes import Lane
 from engine.runtime.supervision import SLOW_S
 from engine.runtime.work import Work
+from engine.script import MESSAGE_KEY
 from engine.settings import Settings
 from engine.state.commits import SCRIPT as SCOPE
 from engine.state.commits import Entry, InputFence
 from tests.runtime.conftest import REST, stream
 
 N_RESTARTS = 3
-SCRIPT = SimpleNamespace(name="model", source="", timeout_s=None)
+SCRIPT = SimpleNamespace(name="model", source="", timeout_s=None, keys={})
 
 
 class FakeRunner:
@@ -706,11 +707,16 @@ async def test_a_jet_is_set_up_again_when_tasks_have_states_after_all():
     assert bench.jet.is_tasked
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"), [({}, None), ({0: "symbol"}, None), ({0: MESSAGE_KEY}, [b"a", None])], ids=str
+)
 @on_loop
-async def test_a_batch_says_its_task_and_what_its_records_carry():
-    bench = await Bench().ready()
+async def test_a_batch_says_its_task_and_what_the_script_asks_of_that_which_its_records_carry(keys, said):
+    bench = Bench()
+    bench.launcher.model = SimpleNamespace(script=SimpleNamespace(**vars(SCRIPT) | {"keys": keys}))
+    await bench.ready()
     lane = Lane(2, 5, InputFence(0), stream(REST), None, lambda _: None)
     labels = [Label(b"a", 7), Label(None, None)]
-    bench.jet.submit(Work(lane, 1, [b"1", b"2"], (1, 2), labels=labels))
+    bench.jet.submit(Work(lane, 1, [b"1", b"2"], (1, 2), labels=Labels.of(labels)))
     [batch] = bench.runner.batches
-    assert (batch.task, batch.keys, batch.timestamps_ms) == (5, [b"a", None], [7, None])
+    assert (batch.task, batch.keys, batch.timestamps_ms) == (5, said, [7, None])

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import EngineError, NotBuilt
-from engine.record import Batch, Outgoing
+from engine.record import Batch, Label
 from engine.runtime import EngineState
 from engine.runtime.crew import Crew
 from engine.runtime.jets import Jet
@@ -105,7 +105,7 @@ def test_outputs_carry_what_their_records_carried(rig, within):
         await partitions.take([0, 1])
         await until(lambda: partitions.is_through([0, 1]))
         carried = [[label for _, label in log.topics["out"] if label.task == task] for task in range(2)]
-        assert carried == [[Outgoing(b"key-%d" % i, 1000 + i, (), task) for i in range(9)] for task in range(2)]
+        assert carried == [[Label(b"key-%d" % i, 1000 + i, (), task) for i in range(9)] for task in range(2)]
 
     within(test)
 
@@ -486,7 +486,7 @@ def test_an_output_that_says_what_it_carries_keeps_the_rest_of_its_records(rig, 
         await partitions.take([0])
         await until(lambda: partitions.is_through([0]))
         assert [label for _, label in log.topics["out"]] == [
-            Outgoing(key, 1000 + i, (), 0) for i in range(3) for key in (b"mine", b"key-%d" % i)
+            Label(key, 1000 + i, (), 0) for i in range(3) for key in (b"mine", b"key-%d" % i)
         ]
 
     within(test)
@@ -506,7 +506,7 @@ def test_rejects_go_to_their_topic_with_what_their_records_carried_and_not_when_
         await partitions.take([1])
         await until(lambda: partitions.is_through([1]))
         rejected = [(json.loads(value)["seq_no"], label) for value, label in log.topics["rejects"]]
-        assert rejected == [(n + 1, Outgoing(b"key-%d" % n, 1000 + n, (), 1)) for n in (0, 2)]
+        assert rejected == [(n + 1, Label(b"key-%d" % n, 1000 + n, (), 1)) for n in (0, 2)]
 
     within(test)
 

@@ -19,7 +19,7 @@ from engine.kafka.forms import JOB_KEY
 from engine.kafka.log import KafkaLog
 from engine.kafka.sink import KafkaSink
 from engine.kafka.transaction import Transaction
-from engine.record import Outgoing
+from engine.record import Label, Labels
 from engine.state.commits import Answer, Commit, Entry, Fence, InputFence, OutputFence, Reject, TaskFence
 from engine.state.sqlite import SqliteStore
 from testbed.kafka import KafkaCluster
@@ -137,7 +137,7 @@ def entry(task: int, key: bytes, value: bytes | None, scope: str = "script") -> 
 def test_outputs_offsets_and_state_are_there_after_a_commit(bench: Bench) -> None:
     log, sink = bench.log(bench.store(None))
     assert log.fence is None
-    sink.write([b"a", b"b"], [Outgoing(task=1), Outgoing(b"k", 1_700_000_000_000, (("h", b"v"),), 1)])
+    sink.write([b"a", b"b"], Labels.of([Label(task=1), Label(b"k", 1_700_000_000_000, (("h", b"v"),), 1)]))
     commit = bench.commit(1, {0: 5, 1: 7}, [entry(0, b"x", b"1"), entry(1, b"y", b"2")])
     log.commit(commit).result()
     assert log.fence == commit.fence

@@ -21,7 +21,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from engine.codecs import join_headers
 from engine.errors import RegistryRefused
-from engine.record import Batch, Label
+from engine.record import Batch, Label, Labels
 from engine.runtime import EngineState
 from engine.schema import parse_schema
 from engine.streams import Stream, parse_descriptor, resolve_stream
@@ -262,7 +262,7 @@ def test_what_python_has_written_with_the_guid_of_its_schema_in_a_header_is_read
         writer = AvroSerializer(client, json.dumps(PRICE), conf=conf)
         datum = writer(ACME, SerializationContext("prices", MessageField.VALUE, headers))
     assert len(headers[0][1]) == 17
-    [record] = join_headers(Batch([datum], [1], [Label(headers=tuple(headers))])).values
+    [record] = join_headers(Batch([datum], [1], Labels.of([Label(headers=tuple(headers))]))).values
     values, rejected = score(rig, inline([record], modern.url), as_json())
     assert rejected == []
     assert json.loads(values[0]) == ACME
