@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,8 +231,9 @@ def _check_distinct(named: dict[int, str]) -> None:
 
 
 def print_console(line: ConsoleLine) -> None:
-    """Print what the script printed, on standard error: standard output is for scores."""
-    sys.stderr.write(line.text + "\n")
+    """Print what the script printed, on standard error: standard output is for scores. Nobody has to read it."""
+    with suppress(OSError):
+        sys.stderr.write(line.text + "\n")
 
 
 def raise_closed_pipe(done: Done) -> None:

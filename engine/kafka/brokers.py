@@ -136,11 +136,12 @@ class Brokers:
                 return {key: answer.result(0) for key, answer in answers.items()}
             except KafkaException as exc:
                 is_over = self._is_given_up.is_set() or self._complaints.is_hopeless or time.monotonic() > until_s
-                is_silent = exc.args[0].name() == "_TIMED_OUT"
-                if is_over or exc.args[0].name() not in passing:
-                    # one client of some hundred hears nothing, though the brokers are well; the next one does
+                name = exc.args[0].name()
+                if is_over or name not in passing:
+                    # One client of some hundred hears nothing, though the brokers are well; the next one does.
+                    is_silent = name == "_TIMED_OUT" and not self._complaints.is_hopeless
                     raise self._explain(what, heard if is_silent and heard else exc) from exc
-                heard = None if is_silent else exc
+                heard = exc if name in _UNHEARD else None
             except FutureTimeoutError as exc:
                 raise self._explain(what, None) from exc
             self.close()  # a client goes on with the leaders, and the controller, that it knows

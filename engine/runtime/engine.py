@@ -310,13 +310,15 @@ class Engine:
         if self.state in (EngineState.RUNNING, EngineState.PAUSED) and not is_at_once:
             await drain(self.manifold, self.link, limit_s, is_scoring=self.state is EngineState.RUNNING)
         self._is_ending = True
-        await self._shut(EngineError("The engine was stopped."))
-        self._watch.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=limit_s)
-        await self.manifold.schemas.close()
-        await asyncio.to_thread(self.store.close)
-        self._faults.end()
+        try:
+            await self._shut(EngineError("The engine was stopped."))
+            self._watch.stop()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=limit_s)
+            await self.manifold.schemas.close()
+            await asyncio.to_thread(self.store.close)
+        finally:
+            self._faults.end()
 
     async def _shut(self, error: EngineError) -> None:
         await shut(self.manifold, self.link, self._crews, error)

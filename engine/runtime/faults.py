@@ -36,19 +36,30 @@ class Faults:
             self._loop.set_exception_handler(self._handle)
 
     def end(self) -> None:
-        """Have the loop as it was before."""
+        """Have the loop as it was before, unless somebody else listens meanwhile."""
         if self._loop is not None:
-            self._loop.set_exception_handler(self._before)
+            if self._loop.get_exception_handler() == self._handle:
+                self._loop.set_exception_handler(self._before)
             self._loop = None
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         cause = context.get("exception")
-        if isinstance(cause, Exception) and not context.keys().isdisjoint(("handle", "future", "task")):
+        if (
+            self._loop is not None
+            and isinstance(cause, Exception)
+            and not context.keys().isdisjoint(("handle", "future", "task"))
+        ):
             log.error("engine.fault", what=context["message"], exc_info=cause)
             fault = EngineError(f"A fault of the engine itself: {type(cause).__name__}: {cause}")
             fault.__cause__ = cause
-            self._on_fault(fault)
+            loop.call_soon_threadsafe(self._on_fault, fault)  # what became of a task is told wherever it is forgotten
         elif self._before is not None:
             self._before(loop, context)
         else:
             loop.default_exception_handler(context)
+
+
+def raise_fault(task: asyncio.Task[None]) -> None:
+    """Raise what a task has raised: as that of a callback it is heard, also of a task that somebody keeps."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error

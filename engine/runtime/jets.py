@@ -23,6 +23,7 @@ from engine.errors import EngineError, LaunchFailed, ModelCrashed, ModelStalled
 from engine.log import get_logger
 from engine.registry import Model
 from engine.runtime.dialogue import Dialogue
+from engine.runtime.faults import raise_fault
 from engine.runtime.flight import Flight
 from engine.runtime.info import ConsoleLine, Figures
 from engine.runtime.jet_events import JetOwner
@@ -409,6 +410,7 @@ class Jet:
             return
         self.status, is_renewed = JetStatus.RESTARTING, self._is_renewed
         self._task = asyncio.get_running_loop().create_task(self._restart(error, is_free=is_renewed))
+        self._task.add_done_callback(raise_fault)
 
     def _settle_loss(self, runner: Runner, error: EngineError, exit_code: int) -> None:
         """Say what becomes of what the jet had in work."""

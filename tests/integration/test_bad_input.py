@@ -610,3 +610,17 @@ def test_a_run_whose_reader_goes_away_ends_quietly(tmp_path: Path) -> None:
         ran.wait(PATIENCE_S)
         assert b"Error" not in ran.stderr.read()
     assert ran.returncode == 1
+
+
+def test_a_script_whose_prints_nobody_reads_any_more_scores_to_its_end(tmp_path: Path) -> None:
+    n_records = 2000
+    (tmp_path / "chatty.py").write_text("def action(x):\n    print(x)\n    yield x\n")
+    (tmp_path / "in.jsons").write_text("".join(f"{n}\n" for n in range(n_records)))
+    environ = clean_environ({"ENGINE_STATE": str(tmp_path / "state")})
+    command = [sys.executable, "-m", "engine", "run", "chatty.py", "in.jsons", "out.jsons"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE) as ran:
+        assert ran.stderr is not None
+        ran.stderr.readline()
+        ran.stderr.close()
+        ran.wait(PATIENCE_S)
+    assert (tmp_path / "out.jsons").read_text() == (tmp_path / "in.jsons").read_text()

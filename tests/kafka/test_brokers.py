@@ -2,13 +2,14 @@
 
 import logging
 import socket
-import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from engine.errors import BrokerRefused, BrokerUnreachable
+from engine.kafka import brokers as brokers_module
 from engine.kafka.brokers import Brokers, Complaints
 from engine.kafka.connection import Connection
 from engine.kafka.topics import find_topic
@@ -103,18 +104,19 @@ def test_what_is_said_for_a_moment_is_asked_again(closed, code):
 @pytest.mark.parametrize(
     ("n_silent", "failure"), [(1, BrokerRefused), (2, BrokerUnreachable)], ids=["a client", "the brokers"]
 )
-def test_one_silence_behind_an_answer_is_not_taken_for_brokers_that_are_away(closed, n_silent, failure):
+def test_one_silence_behind_an_answer_is_not_taken_for_brokers_that_are_away(closed, n_silent, failure, monkeypatch):
     """When the time is over: of some hundred clients one hears nothing of a topic that is not there."""
-    timeout_s = 0.4
+    now_s = [0.0]
+    monkeypatch.setattr(brokers_module, "time", SimpleNamespace(monotonic=lambda: now_s[0], sleep=lambda _: None))
     codes = [KafkaError._NOENT, *[KafkaError._TIMED_OUT] * n_silent]
 
     def question(_client, _timeout_s):
         answer = Future()
         answer.set_exception(KafkaException(KafkaError(codes.pop(0))))
         if not codes:
-            time.sleep(timeout_s)
+            now_s[0] = 11.0
         return {"prices": answer}
 
-    with Brokers(Connection(closed), timeout_s) as brokers, pytest.raises(failure):
+    with Brokers(Connection(closed), 10) as brokers, pytest.raises(failure):
         brokers.ask("read topic 'prices'", question, is_known=True)
     assert codes == []

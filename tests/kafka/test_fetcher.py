@@ -1,4 +1,5 @@
 import threading
+import time
 from collections import defaultdict
 from types import SimpleNamespace
 
@@ -178,6 +179,28 @@ def test_what_a_consumer_says_of_itself_that_was_put_out_of_its_group_is_no_memb
     fetcher._commands.put(tell_when_put_out)
     assert told.wait(LIMIT_S)
     assert listener.memberships == {member}
+
+
+class Renewed:
+    """A consumer that says something else of its membership, as one does whose group has changed around it."""
+
+    def __init__(self, consumer, membership):
+        self._consumer, self.consumer_group_metadata = consumer, lambda: membership
+
+    def __getattr__(self, name):
+        return getattr(self._consumer, name)
+
+
+def test_a_membership_that_changes_without_an_assignment_is_told(bench):
+    bench.write("prices", 0, numbered(1))
+    listener, later = Listener(), object()
+    fetcher = bench.fetcher(listener, Inlet(0, "prices", "earliest"))
+    listener.until(lambda: listener.values[0, 0])
+    fetcher._commands.put(lambda: setattr(fetcher, "_consumer", Renewed(fetcher._consumer, later)))
+    until_s = time.monotonic() + LIMIT_S
+    while later not in listener.memberships and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert later in listener.memberships
 
 
 def test_silence_is_told_when_no_record_came_for_as_long_as_the_streams_wait(bench):

@@ -8,6 +8,7 @@ from engine.errors import EngineError
 from engine.runtime import EngineState
 from engine.runtime.faults import Faults
 from engine.runtime.line import Line
+from engine.runtime.manifold import Manifold
 
 SOURCE = "def action(x):\n    yield x\n"
 
@@ -27,6 +28,24 @@ def test_a_callback_that_raises_stops_the_engine(rig, within, monkeypatch):
     within(test)
 
 
+def test_what_is_raised_when_a_jet_is_there_again_stops_the_engine(rig, within, monkeypatch):
+    def on_ready(self):
+        raise NameError("name 'pump' is not defined")
+
+    monkeypatch.setattr(Manifold, "on_ready", on_ready)
+    died = rig.folder / "died"  # once: the task of the first restart is kept then
+    source = (
+        f"import os\n\ndef action(x):\n    if x == 2 and not os.path.exists('{died}'):\n        os.mkdir('{died}')\n"
+    )
+    source += "        os._exit(3)\n    yield x\n"
+
+    async def test():
+        engine, _ = await rig.run(rig.model(source), 1, 2, 3)
+        assert str(engine.error) == "A fault of the engine itself: NameError: name 'pump' is not defined"
+
+    within(test)
+
+
 @pytest.mark.parametrize(
     ("context", "is_told"),
     [
@@ -41,6 +60,10 @@ def test_a_callback_that_raises_stops_the_engine(rig, within, monkeypatch):
 def test_what_is_no_fault_is_left_to_whoever_was_told_before(context, is_told):
     faults, others = [], []
 
+    def on_fault(fault):
+        asyncio.get_running_loop()
+        faults.append(fault)
+
     async def test():
         loop = asyncio.get_running_loop()
 
@@ -48,10 +71,11 @@ def test_what_is_no_fault_is_left_to_whoever_was_told_before(context, is_told):
             others.append(context)
 
         loop.set_exception_handler(other)
-        watching = Faults(faults.append)
+        watching = Faults(on_fault)
         for _ in range(2):
             watching.begin()
-        loop.call_exception_handler(context | {"message": "it has raised"})
+        await asyncio.to_thread(loop.call_exception_handler, context | {"message": "it has raised"})
+        await asyncio.sleep(0)
         for _ in range(2):
             watching.end()
         assert loop.get_exception_handler() is other
@@ -59,3 +83,14 @@ def test_what_is_no_fault_is_left_to_whoever_was_told_before(context, is_told):
     asyncio.run(test())
     assert (len(faults), len(others)) == (is_told, not is_told)
     assert all(isinstance(fault, EngineError) and fault.__cause__ is context["exception"] for fault in faults)
+
+
+def test_whoever_listens_later_goes_on_listening():
+    async def test():
+        first, second = Faults(print), Faults(print)
+        first.begin()
+        second.begin()
+        first.end()
+        assert asyncio.get_running_loop().get_exception_handler() == second._handle
+
+    asyncio.run(test())

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import EngineError, NotBuilt
-from engine.record import Batch, Label
+from engine.record import Batch, Label, Oversized
 from engine.runtime import EngineState
 from engine.runtime.crew import Crew
 from engine.runtime.jets import Jet
@@ -106,6 +106,19 @@ def test_outputs_carry_what_their_records_carried(rig, within):
         await until(lambda: partitions.is_through([0, 1]))
         carried = [[label for _, label in log.topics["out"] if label.task == task] for task in range(2)]
         assert carried == [[Label(b"key-%d" % i, 1000 + i, (), task) for i in range(9)] for task in range(2)]
+
+    within(test)
+
+
+def test_outputs_behind_a_record_that_is_too_long_carry_what_is_their_own(rig, within):
+    async def test():
+        values = records(0, 9)
+        values[3] = Oversized(b"1", 1 << 30)
+        _, partitions, log, _ = await begin(rig, BARE, [values])
+        await partitions.take([0])
+        await until(lambda: partitions.is_through([0]))
+        carried = [label for _, label in log.topics["out"]]
+        assert carried == [Label(b"key-%d" % i, 1000 + i, (), 0) for i in range(9) if i != 3]
 
     within(test)
 
