@@ -50,7 +50,8 @@ class Faults:
             and not context.keys().isdisjoint(("handle", "future", "task"))
         ):
             log.error("engine.fault", what=context["message"], exc_info=cause)
-            fault = EngineError(f"A fault of the engine itself: {type(cause).__name__}: {cause}")
+            said = f"A fault of the engine itself: {type(cause).__name__}: {cause}"
+            fault = EngineError(f"{said} (the log says where, with --debug that of engine run too)")
             fault.__cause__ = cause
             loop.call_soon_threadsafe(self._on_fault, fault)  # what became of a task is told wherever it is forgotten
         elif self._before is not None:

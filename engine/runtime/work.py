@@ -61,7 +61,7 @@ class Work:
     label_slots: frozenset[int] = frozenset()
     outputs: dict[int, list[bytes]] = field(default_factory=dict)
     outgoing: dict[int, list[Labels]] = field(default_factory=dict)
-    """For each output on one of `label_slots`, what it carries: in pieces, which may be those of the records."""
+    """For each output on one of `label_slots`, what it carries, in pieces."""
     replies: list[bytes] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     condemned: list[Failure] = field(default_factory=list)
